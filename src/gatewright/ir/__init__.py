@@ -1,0 +1,76 @@
+"""The intermediate representation: integer networks as immutable graphs with one exact meaning.
+
+This package sees only NumPy. `numerics` defines the arithmetic, `ops` the operators, `Graph` holds them together, and
+`Builder` makes graphs.
+"""
+
+from gatewright.errors import DataError, GraphError
+from gatewright.ir import numerics
+from gatewright.ir.builder import Builder
+from gatewright.ir.graph import Constant, Graph, Input, Node
+from gatewright.ir.host import HOST_STEPS, HostStep
+from gatewright.ir.numerics import Rounding
+from gatewright.ir.operator import Operator
+from gatewright.ir.ops import (
+    OPERATORS,
+    Add,
+    AveragePool,
+    Clip,
+    Concat,
+    Conv2d,
+    Lut,
+    MatMul,
+    MaxPool,
+    Pad,
+    Requantise,
+    Reshape,
+    Slice,
+    Transpose,
+    Upsample,
+)
+from gatewright.ir.port import Port
+from gatewright.ir.types import I4, I8, I16, I32, I64, U4, U8, U16, U32, IntType, TensorType
+from gatewright.ir.verify import verify
+
+__all__ = [
+    "HOST_STEPS",
+    "I4",
+    "I8",
+    "I16",
+    "I32",
+    "I64",
+    "OPERATORS",
+    "U4",
+    "U8",
+    "U16",
+    "U32",
+    "Add",
+    "AveragePool",
+    "Builder",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv2d",
+    "DataError",
+    "Graph",
+    "GraphError",
+    "HostStep",
+    "Input",
+    "IntType",
+    "Lut",
+    "MatMul",
+    "MaxPool",
+    "Node",
+    "Operator",
+    "Pad",
+    "Port",
+    "Requantise",
+    "Reshape",
+    "Rounding",
+    "Slice",
+    "TensorType",
+    "Transpose",
+    "Upsample",
+    "numerics",
+    "verify",
+]
