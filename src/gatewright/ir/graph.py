@@ -81,7 +81,8 @@ class Graph:
     @cached_property
     def types(self) -> Mapping[str, TensorType]:
         """The type of every value."""
-        return {value.name: value.type for value in (*self.inputs, *self.constants, *self.nodes)}
+        values: tuple[Input | Constant | Node, ...] = (*self.inputs, *self.constants, *self.nodes)
+        return {value.name: value.type for value in values}
 
     @cached_property
     def _nodes(self) -> Mapping[str, Node]:

@@ -30,7 +30,7 @@ def model_storage(dtype: str) -> np.dtype:
 
 @dataclass(frozen=True)
 class HostStep:
-    """One step of an output's host tail; `kind` is a key of `HOST_STEPS`, which says what the other fields mean to it."""
+    """One step of an output's host tail; `kind` is a key of `HOST_STEPS` and says which fields matter."""
 
     kind: str
     scale: float | None = None

@@ -20,9 +20,9 @@ class Port:
     """The model's tensor `name` as seen from a graph value of type `type` (which `Builder` fills in).
 
     graph value = reshape(transpose(model tensor, permutation), type.shape) + zero_point - model_zero_point.
-    A real number r of the model is `(graph value - zero_point) · scale`. `model_shape` is that of the model's tensor where
-    the graph begins or ends (before `tail`), None for its free dimensions; `model_dtype` is what the caller passes or gets
-    (after `tail`).
+    A real number r of the model is `(graph value - zero_point) · scale`. `model_shape` is that of the model's tensor
+    where the graph begins or ends (before `tail`), None for its free dimensions; `model_dtype` is what the caller
+    passes or gets (after `tail`).
     """
 
     name: str

@@ -20,7 +20,7 @@ def verify(graph: Graph) -> Graph:
 
     1. Names are made of letters, digits, `_` and `.`, and no two values share one.
     2. Constants are of their declared type.
-    3. A node reads values defined before it; its type is the one its operator infers; its constants are possible values.
+    3. A node reads values defined before it; its type is what its operator infers; its constants are possible values.
     4. Outputs exist; every input and output has a port whose type is that of its value.
     """
     known: dict[str, TensorType] = {}

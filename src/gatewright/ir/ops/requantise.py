@@ -19,8 +19,8 @@ __all__ = ["Requantise"]
 class Requantise(Operator):
     """`y = clip(round((x - x_zero) · mul / 2^shift) + zero, low, high)`.
 
-    `mul` and `shift` are unsigned constants [1] or [C], C the last axis of x; shifts are 0..63. With `negative_shift` k,
-    a negative `x - x_zero` is shifted by `shift + k`: a leaky ReLU of slope 2^-k with the one rounding.
+    `mul` and `shift` are unsigned constants [1] or [C], C the last axis of x; shifts are 0..63. With `negative_shift`
+    k, a negative `x - x_zero` is shifted by `shift + k`: a leaky ReLU of slope 2^-k with the one rounding.
     """
 
     name: ClassVar[str] = "requantise"
