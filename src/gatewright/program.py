@@ -1,0 +1,269 @@
+"""A program: one machine's code and memory image for one network, and how the network's tensors meet that memory.
+
+In a file it is two: `program.json`, which describes itself and everything else, and `program.bin`, the initial contents
+of the regions. Neither needs the graph or the compiler that made them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from gatewright.errors import DataError, ProgramError
+from gatewright.ir import Port, TensorType
+
+__all__ = ["Binding", "LayerInfo", "Program", "Region", "RegionKind", "Result"]
+
+RegionKind = Literal["program", "constants", "input", "output", "scratch"]
+
+FORMAT = "gatewright program"
+FORMAT_VERSION = 1
+_ALIGNMENT = 64  # of each region's data within program.bin
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of memory with a base-address register of its own: region i is reached through base register i.
+
+    `data` is what its first bytes hold when a run begins; the bytes after them may hold anything.
+    """
+
+    name: str
+    kind: RegionKind
+    size: int
+    data: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(RegionKind):
+            raise ProgramError(f"kind of region {self.name!r} must be one of {get_args(RegionKind)}, not {self.kind!r}")
+        if len(self.data) > self.size:
+            raise ProgramError(
+                f"data of region {self.name!r} must fit its {self.size} bytes, not have {len(self.data)}"
+            )
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Where one tensor of the graph lies: `offset` bytes into a region, dense and row-major, little-endian.
+
+    `name` is the graph's name of the value; `port` says how it meets the model's own world (None: as it is).
+    """
+
+    name: str
+    region: int
+    offset: int
+    type: TensorType
+    port: Port | None = None
+    layout: Literal["dense"] = "dense"
+
+    @property
+    def size(self) -> int:
+        """Bytes taken."""
+        return self.type.size * self.type.dtype.storage.itemsize
+
+    @property
+    def title(self) -> str:
+        """The name a user knows: the model's, where there is one."""
+        return self.port.name if self.port else self.name
+
+    def pack(self, array: np.ndarray) -> bytes:
+        """Bytes of graph integers; raises `DataError` unless the array is of this type."""
+        array = np.asarray(array)
+        if array.shape != self.type.shape or array.dtype.kind not in "iu":
+            raise DataError(f"{self.title!r} must be integers {self.type}, not {array.dtype}{list(array.shape)}")
+        if array.size and not self.type.dtype.holds(int(array.min()), int(array.max())):
+            raise DataError(f"{self.title!r} must be within {self.type.dtype}, not {array.min()}..{array.max()}")
+        return array.astype(self.type.dtype.storage.newbyteorder("<")).tobytes()
+
+    def unpack(self, data: bytes | memoryview | np.ndarray) -> np.ndarray:
+        """Inverse of `pack`."""
+        array = np.frombuffer(bytes(data), self.type.dtype.storage.newbyteorder("<"))
+        return array.astype(self.type.dtype.storage).reshape(self.type.shape)
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One layer as the report shows it; its place in `Program.layers` is the index of its time stamp.
+
+    `limit_cycles` is the least the machine's array would need: macs / macs_per_cycle, rounded up.
+    """
+
+    name: str
+    op: str
+    macs: int
+    limit_cycles: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one engine computed for one set of inputs; None and empty mean "not measured".
+
+    `outputs` are integers of the graph, by the graph's names; `layer_cycles` sum to `cycles`.
+    """
+
+    engine: str
+    outputs: Mapping[str, np.ndarray]
+    cycles: int | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
+    layer_cycles: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """One machine's code and memory image for one network; the code is region 0, `instruction_count` instructions.
+
+    `config` is the configuration it was lowered for as plain values, `config_digest` what the machine's register says.
+    """
+
+    name: str
+    target: str
+    config: Mapping[str, int | bool | str]
+    config_digest: int
+    instruction_count: int
+    regions: tuple[Region, ...]
+    inputs: tuple[Binding, ...]
+    outputs: tuple[Binding, ...]
+    layers: tuple[LayerInfo, ...]
+
+    def __post_init__(self) -> None:
+        if not self.regions or self.regions[0].kind != "program":
+            raise ProgramError("region 0 must be of kind 'program'")
+        for binding in (*self.inputs, *self.outputs):
+            self._check_binding(binding)
+
+    def _check_binding(self, binding: Binding) -> None:
+        if not 0 <= binding.region < len(self.regions):
+            raise ProgramError(
+                f"{binding.name!r} must be in one of {len(self.regions)} regions, not in region {binding.region}"
+            )
+        region = self.regions[binding.region]
+        if binding.offset < 0 or binding.offset + binding.size > region.size:
+            raise ProgramError(
+                f"{binding.name!r} must lie within the {region.size} bytes of region {region.name!r}, "
+                f"not at {binding.offset}..{binding.offset + binding.size}"
+            )
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+    def encode(self, arrays: Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+        """Model inputs, by name or in order, as the graph's integers.
+
+        Raises
+        ------
+        DataError
+            If an input is missing, unknown, or does not fit; the message names it.
+        """
+        named = _by_name(self.inputs, arrays)
+        return [b.port.encode(named[b.title]) if b.port else np.asarray(named[b.title]) for b in self.inputs]
+
+    def decode(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The graph's outputs in the model's own types and names, after the steps that stay on the host."""
+        return {b.title: b.port.decode(outputs[b.name]) if b.port else outputs[b.name] for b in self.outputs}
+
+    def save(self, folder: Path | str) -> None:
+        """Write `program.json` and `program.bin` into an existing folder."""
+        image = bytearray()
+        regions = []
+        for region in self.regions:
+            image.extend(bytes(-len(image) % _ALIGNMENT))
+            place = {"offset": len(image), "size": len(region.data)}
+            regions.append({"name": region.name, "kind": region.kind, "size": region.size, "data": place})
+            image.extend(region.data)
+        description = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "name": self.name,
+            "target": self.target,
+            "config": dict(self.config),
+            "config_digest": self.config_digest,
+            "instruction_count": self.instruction_count,
+            "image": {"file": "program.bin", "size": len(image), "sha256": hashlib.sha256(image).hexdigest()},
+            "regions": regions,
+            "inputs": [_binding_to_json(binding) for binding in self.inputs],
+            "outputs": [_binding_to_json(binding) for binding in self.outputs],
+            "layers": [asdict(layer) for layer in self.layers],
+        }
+        (Path(folder) / "program.bin").write_bytes(image)
+        (Path(folder) / "program.json").write_text(json.dumps(description, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Program:
+        """Inverse of `save`.
+
+        Raises
+        ------
+        ProgramError
+            If a file is missing, damaged, or of another format version.
+        """
+        path = Path(folder) / "program.json"
+        try:
+            description = json.loads(path.read_text())
+            image = (path.parent / "program.bin").read_bytes()
+        except (OSError, ValueError) as error:
+            raise ProgramError(f"Cannot read the program in {folder}: {error}") from None
+        if not isinstance(description, dict) or description.get("format") != FORMAT:
+            raise ProgramError(f"{path} must be a {FORMAT!r} file")
+        if description["version"] != FORMAT_VERSION:
+            raise ProgramError(f"{path} must be of version {FORMAT_VERSION}, not {description['version']!r}")
+        try:
+            return cls._from_json(description, image)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ProgramError(f"{path} is damaged: {type(error).__name__} {error}") from None
+
+    @classmethod
+    def _from_json(cls, description: dict[str, Any], image: bytes) -> Program:
+        if hashlib.sha256(image).hexdigest() != description["image"]["sha256"]:
+            raise ProgramError("program.bin is damaged: its contents are not those that program.json names")
+        plain = ("name", "target", "config", "config_digest", "instruction_count")
+        return cls(
+            **{name: description[name] for name in plain},
+            regions=tuple(_region_from_json(region, image) for region in description["regions"]),
+            inputs=tuple(_binding_from_json(binding) for binding in description["inputs"]),
+            outputs=tuple(_binding_from_json(binding) for binding in description["outputs"]),
+            layers=tuple(LayerInfo(**layer) for layer in description["layers"]),
+        )
+
+
+def _by_name(
+    bindings: Sequence[Binding], arrays: Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
+) -> dict[str, np.ndarray]:
+    titles = [binding.title for binding in bindings]
+    if isinstance(arrays, np.ndarray):
+        arrays = [arrays]
+    if not isinstance(arrays, Mapping):
+        if len(arrays) != len(titles):
+            raise DataError(f"{len(titles)} inputs ({', '.join(titles)}) must be given, not {len(arrays)}")
+        arrays = dict(zip(titles, arrays, strict=True))
+    if set(arrays) != set(titles):
+        raise DataError(f"inputs must be {', '.join(titles)}, not {', '.join(arrays) or 'none'}")
+    return dict(arrays)
+
+
+def _region_from_json(region: dict[str, Any], image: bytes) -> Region:
+    place = region["data"]
+    data = image[place["offset"] : place["offset"] + place["size"]]
+    return Region(region["name"], region["kind"], region["size"], data)
+
+
+def _binding_to_json(binding: Binding) -> dict[str, Any]:
+    return {
+        "name": binding.name,
+        "region": binding.region,
+        "offset": binding.offset,
+        "type": str(binding.type),
+        "layout": binding.layout,
+        "port": binding.port.to_json() if binding.port else None,
+    }
+
+
+def _binding_from_json(binding: dict[str, Any]) -> Binding:
+    port = Port.from_json(binding["port"]) if binding["port"] else None
+    return Binding(**{**binding, "type": TensorType.parse(binding["type"]), "port": port})

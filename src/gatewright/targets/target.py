@@ -1,0 +1,183 @@
+"""What every machine offers the compiler, the engines and the reports."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+
+import numpy as np
+
+from gatewright.errors import ConfigError, GraphError
+from gatewright.ir import Graph, Node
+from gatewright.program import Program, Result
+
+__all__ = ["Parameter", "Predicate", "Rule", "Support", "Target", "accept"]
+
+Config = TypeVar("Config")
+Pass = Callable[[Graph], Graph]
+Predicate = Callable[[Node, Graph, Any], str | None]
+"""Says why a node cannot run on a machine of this configuration, or None when it can."""
+
+
+def accept(node: Node, graph: Graph, config: object) -> None:
+    """The predicate of an operator that runs in every form."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One operator that a machine runs: how, and under which conditions.
+
+    `conditions` is what the support table prints; `refuse` decides, and its reasons complete the sentence "X is not
+    supported: ...".
+    """
+
+    operator: str
+    runs: str
+    conditions: tuple[str, ...] = ()
+    refuse: Predicate = accept
+
+
+@dataclass(frozen=True)
+class Support:
+    """All rules of a machine; read by `check`, by the support table in the docs and by the conformance suite."""
+
+    rules: tuple[Rule, ...]
+
+    def rule(self, operator: str) -> Rule | None:
+        return next((rule for rule in self.rules if rule.operator == operator), None)
+
+    def reason(self, node: Node, graph: Graph, config: object) -> str | None:
+        """Why this node cannot run, or None."""
+        rule = self.rule(node.op.name)
+        if rule is None:
+            return f"the machine has no {node.op.name}; it runs {', '.join(r.operator for r in self.rules)}"
+        return rule.refuse(node, graph, config)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One configuration parameter as `gatewright targets` shows it."""
+
+    name: str
+    type: type
+    default: int | bool | str
+
+
+class Target(ABC, Generic[Config]):
+    """A machine: its configuration, what it supports, and the way from a graph to program, model and hardware.
+
+    A target is stateless. It never sees the simulator: `run` computes results and cycles from the program alone.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line for `gatewright targets`."""
+    config_type: ClassVar[type]
+    """A frozen dataclass of int, bool and str fields, all with defaults, that raises `ConfigError`."""
+    supports: ClassVar[Support]
+    passes: ClassVar[tuple[Pass, ...]]
+    """Legalisations that this machine needs, run in order after the shared passes."""
+    top: ClassVar[str]
+    """Name of the top module in the emitted Verilog."""
+
+    # The way down.
+
+    @abstractmethod
+    def lower(self, graph: Graph, config: Config) -> Program:
+        """The program of a checked graph; `ConfigError` when a memory is too small, saying the minimum."""
+
+    @abstractmethod
+    def run(self, program: Program, inputs: Sequence[np.ndarray]) -> Result:
+        """Execute a program bit-exactly on graph integers, in the order of `program.inputs`, and count cycles."""
+
+    @abstractmethod
+    def hardware(self, config: Config) -> str:
+        """The machine's Verilog; depends on the configuration alone."""
+
+    @abstractmethod
+    def register_map(self, config: Config) -> Any:
+        """The register table that generates hardware, C header and docs, as the driver reads it."""
+
+    def core(self, config: Config) -> str | None:
+        """Verilog of the compute array on its own, for users who want just that; None when there is no such part."""
+        return None
+
+    # Figures for the report: no hidden resources.
+
+    @abstractmethod
+    def digest(self, config: Config) -> int:
+        """32-bit hash of the configuration that the machine's register and its programs carry."""
+
+    @abstractmethod
+    def data_width(self, config: Config) -> int:
+        """Data bits of the AXI4 master."""
+
+    @abstractmethod
+    def multipliers(self, config: Config) -> int:
+        """Multipliers of the MAC array."""
+
+    @abstractmethod
+    def multipliers_outside_array(self, config: Config) -> int:
+        """Multipliers of post unit, address generators and everything else."""
+
+    @abstractmethod
+    def memory_bytes(self, config: Config) -> int:
+        """On-chip memory in all: scratchpads, queues, tables."""
+
+    # What follows is the same for every machine.
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Names, types and defaults of the configuration."""
+        types = get_type_hints(self.config_type)
+        defaults = self.config_values(self.config_type())
+        return tuple(Parameter(name, types[name], default) for name, default in defaults.items())
+
+    def parse_config(self, values: Mapping[str, object]) -> Config:
+        """A configuration from values of a TOML file or of `key=value` texts; what is not named has its default.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown or a value is not of its type; the message names the key and what would be right.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters()}
+        for key in values:
+            if key not in known:
+                raise ConfigError(f"{self.name} has no parameter {key!r}; it has {', '.join(known)}")
+        return self.config_type(**{key: _convert(known[key], value) for key, value in values.items()})
+
+    def config_of(self, program: Program) -> Config:
+        """The configuration a program was lowered for."""
+        return self.parse_config(program.config)
+
+    def config_values(self, config: Config) -> dict[str, int | bool | str]:
+        """The configuration as plain values, as programs and reports carry it."""
+        return asdict(config)  # type: ignore[call-overload]
+
+    def check(self, graph: Graph, config: Config) -> None:
+        """Raise one `GraphError` that lists every node the machine cannot run, with its reason."""
+        refused = []
+        for node in graph.nodes:
+            reason = self.supports.reason(node, graph, config)
+            if reason is not None:
+                refused.append(f"  {node.name} ({node.op.name}, {node.type}): {reason}")
+        if refused:
+            count = f"{len(refused)} operator{'s' if len(refused) > 1 else ''}"
+            raise GraphError("\n".join([f"{self.name} cannot run {count} of {graph.name!r}:", *refused]))
+
+
+def _convert(parameter: Parameter, value: object) -> int | bool | str:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    wanted = {int: "a whole number", bool: "true or false", str: "text"}[parameter.type]
+    if parameter.type is bool and isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    if parameter.type is int and isinstance(value, str):
+        try:
+            return int(value, 0)
+        except ValueError:
+            pass
+    if type(value) is parameter.type:
+        return value  # type: ignore[return-value]
+    raise ConfigError(f"{parameter.name} must be {wanted}, not {value!r}")
