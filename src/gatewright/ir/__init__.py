@@ -12,6 +12,7 @@ from gatewright.ir.host import HOST_STEPS, HostStep
 from gatewright.ir.numerics import Rounding
 from gatewright.ir.operator import Operator
 from gatewright.ir.ops import (
+    MAX_LUT_WIDTH,
     OPERATORS,
     Add,
     AveragePool,
@@ -28,7 +29,9 @@ from gatewright.ir.ops import (
     Transpose,
     Upsample,
 )
+from gatewright.ir.parser import load, parse, save
 from gatewright.ir.port import Port
+from gatewright.ir.ranges import accumulator_bounds, check_accumulators, value_range
 from gatewright.ir.types import I4, I8, I16, I32, I64, U4, U8, U16, U32, IntType, TensorType
 from gatewright.ir.verify import verify
 
@@ -39,6 +42,7 @@ __all__ = [
     "I16",
     "I32",
     "I64",
+    "MAX_LUT_WIDTH",
     "OPERATORS",
     "U4",
     "U8",
@@ -71,6 +75,12 @@ __all__ = [
     "TensorType",
     "Transpose",
     "Upsample",
+    "accumulator_bounds",
+    "check_accumulators",
+    "load",
     "numerics",
+    "parse",
+    "save",
+    "value_range",
     "verify",
 ]

@@ -8,13 +8,18 @@ from gatewright.ir.numerics import largest
 from gatewright.ir.operator import require
 from gatewright.ir.types import IntType, TensorType
 
-__all__ = ["expect_bias", "finish", "shifted"]
+__all__ = ["expect_accumulator", "expect_bias", "finish", "shifted"]
 
 
 def expect_bias(types: Sequence[TensorType], outputs: int) -> None:
     """Raise `GraphError` unless the third operand, if any, has one number for each output channel."""
     for bias in types[2:]:
         require(bias.shape == (outputs,), f"bias must be [{outputs}], not {bias}")
+
+
+def expect_accumulator(dtype: IntType) -> None:
+    """Raise `GraphError` unless sums may be negative."""
+    require(dtype.signed, f"accumulator must be signed, not {dtype}")
 
 
 def shifted(x: np.ndarray, zero: int) -> np.ndarray:

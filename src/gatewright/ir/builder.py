@@ -98,7 +98,4 @@ class Builder:
 
 
 def _bound(port: Port | None, name: str, type: TensorType) -> Port:
-    if port is None:
-        prefix = "int" if type.dtype.signed else "uint"
-        return Port(name, f"{prefix}{type.dtype.width}", type.shape, type=type)
-    return replace(port, type=type)
+    return Port.plain(name, type) if port is None else replace(port, type=type)

@@ -1,7 +1,7 @@
 """How a graph's input or output meets the model's own world: type, layout, scale, and the host's steps afterwards."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from math import prod
 from typing import Any
 
@@ -128,25 +128,32 @@ class Port:
                 f"{self.name}: array must be {legal}, not {array.dtype} of shape {_shape_text(array.shape)}"
             )
 
+    @classmethod
+    def plain(cls, name: str, type: TensorType) -> "Port":
+        """The port of a model whose tensor is the graph's value itself."""
+        return cls(name, f"{'int' if type.dtype.signed else 'uint'}{type.dtype.width}", type.shape, type=type)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `from_json` is the inverse."""
-        return {
-            "name": self.name,
-            "model_dtype": self.model_dtype,
-            "model_shape": list(self.model_shape),
-            "permutation": None if self.permutation is None else list(self.permutation),
-            "scale": self.scale,
-            "model_zero_point": self.model_zero_point,
-            "zero_point": self.zero_point,
-            "tail": [step.to_json() for step in self.tail],
-            "type": None if self.type is None else str(self.type),
+        """Plain data without the fields left at their defaults; `from_json` is the inverse."""
+        data: dict[str, Any] = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.default is MISSING or getattr(self, field.name) != field.default
         }
+        data = {name: list(value) if isinstance(value, tuple) else value for name, value in data.items()}
+        if self.tail:
+            data["tail"] = [step.to_json() for step in self.tail]
+        if self.type is not None:
+            data["type"] = str(self.type)
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Port":
-        steps = tuple(HostStep.from_json(step) for step in data["tail"])
-        bound = None if data["type"] is None else TensorType.parse(data["type"])
-        return cls(**{**data, "tail": steps, "type": bound})
+        data = dict(data)
+        data["tail"] = tuple(HostStep.from_json(step) for step in data.get("tail", ()))
+        if data.get("type") is not None:
+            data["type"] = TensorType.parse(data["type"])
+        return cls(**data)
 
 
 def _shape_text(shape: tuple[int | None, ...]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatewright.ir.operator import Operator
+from gatewright.ir.port import Port
 
 if TYPE_CHECKING:
     from gatewright.ir.graph import Graph
@@ -42,9 +43,15 @@ def _lines(graph: "Graph") -> Iterator[str]:
         yield f"{node.name} = {print_operator(node.op, node.inputs)} -> {node.type}"
     for name in graph.outputs:
         yield f"output {name}"
-    for direction, ports in (("input", graph.input_ports), ("output", graph.output_ports)):
-        for index, port in enumerate(ports):
-            yield f"port {direction} {index} {json.dumps(port.to_json())}"
+    inputs = tuple(value.name for value in graph.inputs)
+    for direction, names, ports in (
+        ("input", inputs, graph.input_ports),
+        ("output", graph.outputs, graph.output_ports),
+    ):
+        for index, (name, port) in enumerate(zip(names, ports, strict=True)):
+            if port != Port.plain(name, graph.type_of(name)):
+                data = {key: value for key, value in port.to_json().items() if key != "type"}
+                yield f"port {direction} {index} {json.dumps(data)}"
 
 
 def _inline(array: np.ndarray) -> str:

@@ -6,7 +6,7 @@ from gatewright.ir.ops.average_pool import AveragePool
 from gatewright.ir.ops.clip import Clip
 from gatewright.ir.ops.concat import Concat
 from gatewright.ir.ops.conv2d import Conv2d
-from gatewright.ir.ops.lut import Lut
+from gatewright.ir.ops.lut import MAX_LUT_WIDTH, Lut
 from gatewright.ir.ops.matmul import MatMul
 from gatewright.ir.ops.max_pool import MaxPool
 from gatewright.ir.ops.pad import Pad
@@ -17,6 +17,7 @@ from gatewright.ir.ops.transpose import Transpose
 from gatewright.ir.ops.upsample import Upsample
 
 __all__ = [
+    "MAX_LUT_WIDTH",
     "OPERATORS",
     "Add",
     "AveragePool",

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatewright.ir.accumulate import expect_bias, finish, shifted
+from gatewright.ir.accumulate import expect_accumulator, expect_bias, finish, shifted
 from gatewright.ir.operator import Operator, require
 from gatewright.ir.products import convolve
 from gatewright.ir.types import I32, IntType, TensorType
@@ -41,6 +41,7 @@ class Conv2d(Operator):
         require(self.groups >= 1, f"groups must be at least 1, not {self.groups}")
         require(x.shape[3] == w.shape[3] * self.groups, f"w must have {x.shape[3]} / {self.groups} channels, not {w}")
         require(w.shape[0] % self.groups == 0, f"w must have a multiple of {self.groups} filters, not {w.shape[0]}")
+        expect_accumulator(self.accumulator)
         expect_bias(types, w.shape[0])
         height, width = expect_windows(x, (w.shape[1], w.shape[2]), self.strides, self.pads, self.dilations)
         return TensorType((x.shape[0], height, width, w.shape[0]), self.accumulator)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatewright.ir.accumulate import expect_bias, finish, shifted
+from gatewright.ir.accumulate import expect_accumulator, expect_bias, finish, shifted
 from gatewright.ir.operator import Operator, require
 from gatewright.ir.products import multiply
 from gatewright.ir.types import I32, IntType, TensorType
@@ -29,6 +29,7 @@ class MatMul(Operator):
         x, w = types[:2]
         require(w.rank == 2, f"w must be [O, K], not {w}")
         require(x.rank >= 1 and x.shape[-1] == w.shape[1], f"x must be [..., {w.shape[1]}], not {x}")
+        expect_accumulator(self.accumulator)
         expect_bias(types, w.shape[0])
         return TensorType((*x.shape[:-1], w.shape[0]), self.accumulator)
 

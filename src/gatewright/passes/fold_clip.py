@@ -1,0 +1,57 @@
+"""Clips as bounds of what comes before."""
+
+from dataclasses import replace
+
+from gatewright import ir
+from gatewright.passes.editor import Editor
+
+__all__ = ["fold_clip"]
+
+_BOUNDED = ir.Requantise | ir.Add | ir.AveragePool | ir.Clip
+
+
+def fold_clip(graph: ir.Graph) -> ir.Graph:
+    """A Clip becomes bounds of the Requantise, Add, AveragePool or Clip before it.
+
+    1. The node before it must have no other reader.
+    2. MaxPool, Reshape, Transpose, Slice and Upsample may stand between: they commute with a clip, a MaxPool as long as
+       every window holds a pixel of the image (pads below the kernel).
+    """
+    edit = Editor(graph)
+    for node, clip in edit.each(ir.Clip):
+        path = _path(edit, node.inputs[0])
+        if path:
+            _bound(edit, node.name, clip, path)
+    return edit.finish()
+
+
+def _path(edit: Editor, name: str) -> list[ir.Node]:
+    """The nodes from the bounded one down to the value `name`; empty where there is none."""
+    path: list[ir.Node] = []
+    while name in edit.nodes and edit.private(name):
+        node = edit.nodes[name]
+        path.insert(0, node)
+        if isinstance(node.op, _BOUNDED):
+            return path
+        if not _commutes(node.op):
+            break
+        name = node.inputs[0]
+    return []
+
+
+def _commutes(op: ir.Operator) -> bool:
+    if isinstance(op, ir.MaxPool):
+        top, left, bottom, right = op.pads
+        return max(top, bottom) < op.kernel[0] and max(left, right) < op.kernel[1]
+    return isinstance(op, ir.Reshape | ir.Transpose | ir.Slice | ir.Upsample)
+
+
+def _bound(edit: Editor, name: str, clip: ir.Clip, path: list[ir.Node]) -> None:
+    """Clipped copies of the path, the last under the Clip's own name; the old path dies with its reader."""
+    first, *rest = path
+    assert isinstance(first.op, _BOUNDED)
+    low, high = (min(max(bound, clip.low), clip.high) for bound in (first.op.low, first.op.high))
+    names = [*(edit.unused(f"{node.name}.clipped") for node in path[:-1]), name]
+    edit.define(names[0], replace(first.op, low=low, high=high), *first.inputs)
+    for before, after, node in zip(names, names[1:], rest, strict=False):
+        edit.define(after, node.op, before)
