@@ -1,0 +1,49 @@
+"""The path from a float model to a graph: normalise, calibrate, choose, insert, import, measure."""
+
+import onnx
+
+from gatewright.errors import ModelError
+from gatewright.frontends.onnx import import_onnx, normalise
+from gatewright.ir import Graph
+from gatewright.quantize.decide import decide
+from gatewright.quantize.hoist import hoist_activations
+from gatewright.quantize.network import Network
+from gatewright.quantize.options import QuantiseOptions
+from gatewright.quantize.qdq import insert
+from gatewright.quantize.report import QuantisationReport, measure
+from gatewright.quantize.samples import Samples, check_samples
+
+__all__ = ["quantise", "quantise_model"]
+
+_MEASURED = 64  # samples that the report's errors are measured on
+_INTEGER = frozenset({"DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "Quant"})
+
+
+def quantise(
+    model: onnx.ModelProto, samples: Samples | None, options: QuantiseOptions | None = None, batch: int | None = None
+) -> tuple[Graph, QuantisationReport]:
+    """Quantise a float model and import it: the graph, and how far each layer is from the float network.
+
+    `samples` are typical inputs, one array [samples, ...] of floats, or one for each input by name. `batch` sets a
+    first dimension that the model leaves open.
+    """
+    quantised, report = quantise_model(model, samples, options, batch)
+    return import_onnx(quantised), report
+
+
+def quantise_model(
+    model: onnx.ModelProto, samples: Samples | None, options: QuantiseOptions | None = None, batch: int | None = None
+) -> tuple[onnx.ModelProto, QuantisationReport]:
+    """As `quantise`, but the quantised model stays ONNX, which ONNX Runtime executes and the importer reads."""
+    options = options or QuantiseOptions()
+    integer = sorted({node.op_type for node in model.graph.node} & _INTEGER)
+    if integer:
+        raise ModelError(
+            f"a model to quantise must be floating point; this one has {', '.join(integer)}: import it as it is"
+        )
+    network = Network(hoist_activations(normalise(model, batch)))
+    arrays = check_samples(network, samples)
+    decisions = decide(network, arrays, options)
+    quantised = insert(network, decisions)
+    few = {name: array[:_MEASURED] for name, array in arrays.items()}
+    return quantised, measure(network, Network(quantised), decisions, few, options)

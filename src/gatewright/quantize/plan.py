@@ -1,0 +1,146 @@
+"""Which tensors of a float network become integers, and which of them must share a scale."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from gatewright.quantize.network import Network, attributes
+
+__all__ = ["ACTIVATIONS", "CARRIERS", "HOST", "PRODUCTS", "Plan", "Product", "make_plan", "weights_of"]
+
+PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
+# Values pass through unchanged: input and output share one encoding, and the operator only moves integers.
+CARRIERS = frozenset(
+    {
+        "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "MaxPool", "Pad", "Reshape", "Resize", "Slice",
+        "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample",
+    }
+)  # fmt: skip
+# Bounds that the quantisation after a product or a sum enforces by itself.
+ACTIVATIONS = frozenset({"Clip", "Relu"})
+# What stays in floating point, with everything after it: the host computes it from the last integers.
+HOST = frozenset({"ArgMax", "ArgMin", "Hardmax", "LogSoftmax", "Softmax", "TopK"})
+
+_BOUNDED = PRODUCTS | {"Add", "Sub", "AveragePool", "GlobalAveragePool"}
+_DATA_FIRST = CARRIERS - {"Concat"}  # their other inputs are shapes, indices, bounds
+
+
+@dataclass(frozen=True)
+class Product:
+    """A convolution or product with constant weights: the names of its operands and of what
+    is encoded of its result, and where output channels lie."""
+
+    node: str
+    x: str
+    weight: str
+    bias: str | None
+    result: str
+    axis: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes integers, and what shares a scale.
+
+    `encoded`: the activations that become integers, in order. `leader`: for each, the tensor whose encoding it shares.
+    `sources`: for each leader, the tensors whose values decide the encoding. `products`: the nodes with weights, whose
+    inputs and results are encoded. `tail_inputs`: what the host's tail reads.
+    """
+
+    encoded: tuple[str, ...]
+    leader: dict[str, str]
+    sources: dict[str, tuple[str, ...]]
+    products: tuple[Product, ...]
+    tail_inputs: frozenset[str]
+
+    def members(self, leader: str) -> tuple[str, ...]:
+        """The tensors that share the encoding of `leader`."""
+        return tuple(name for name in self.encoded if self.leader[name] == leader)
+
+
+def make_plan(network: Network) -> Plan:
+    """Decide from the structure alone.
+
+    1. Every float activation is encoded, except within the host's tail and between a product or a sum and the one Relu
+       or Clip that reads it.
+    2. A carrier's inputs and outputs share an encoding; what carriers alone produce has no say in it.
+    """
+    host, fused = set(_host_values(network)), dict(_fused_values(network))
+    skipped = host | set(fused)
+    names = [*network.inputs, *(name for node in network.nodes for name in node.output if name)]
+    encoded = tuple(name for name in names if network.is_float(name) and name not in skipped)
+    leader = {name: name for name in encoded}
+    for node in network.nodes:
+        if node.op_type in CARRIERS:
+            _join(leader, [name for name in (*_data_inputs(node), *node.output) if name in leader])
+    leader = {name: _find(leader, name) for name in encoded}
+    sources: dict[str, tuple[str, ...]] = {}
+    for name in encoded:
+        producer = network.producer.get(name)
+        if producer is None or producer.op_type not in CARRIERS:
+            sources[leader[name]] = (*sources.get(leader[name], ()), name)
+    products = tuple(p for p in _products(network, fused) if p.x in leader and p.result in leader)
+    tail = [node for node in network.nodes if host.intersection(node.output)]
+    tail_inputs = frozenset(name for node in tail for name in node.input) & leader.keys()
+    return Plan(encoded, leader, sources, products, tail_inputs)
+
+
+def _host_values(network: Network) -> Iterator[str]:
+    """The outputs of host operators and of everything that reads them."""
+    found: set[str] = set()
+    for node in network.nodes:
+        if node.op_type in HOST or found.intersection(node.input):
+            found.update(node.output)
+            yield from node.output
+
+
+def _fused_values(network: Network) -> Iterator[tuple[str, str]]:
+    """The values between a product or a sum and its activation, each with what the activation makes of it."""
+    for node in network.nodes:
+        reader = network.only_consumer(node.output[0])
+        if node.op_type in _BOUNDED and reader is not None and reader.op_type in ACTIVATIONS:
+            constant = all(name in network.constants for name in reader.input[1:] if name)
+            if reader.input[0] == node.output[0] and constant:
+                yield node.output[0], reader.output[0]
+
+
+def _data_inputs(node: onnx.NodeProto) -> list[str]:
+    return list(node.input[:1] if node.op_type in _DATA_FIRST else node.input)
+
+
+def _join(leader: dict[str, str], names: list[str]) -> None:
+    roots = [_find(leader, name) for name in names]
+    for root in roots[1:]:
+        leader[root] = roots[0]
+
+
+def _find(leader: dict[str, str], name: str) -> str:
+    while leader[name] != name:
+        name = leader[name]
+    return name
+
+
+def _products(network: Network, fused: Mapping[str, str]) -> Iterator[Product]:
+    for node in network.nodes:
+        if node.op_type not in PRODUCTS or node.input[1] not in network.constants:
+            continue
+        weight = network.constants[node.input[1]]
+        if node.op_type == "MatMul" and weight.ndim != 2:
+            continue
+        axis = 0 if node.op_type == "Conv" or attributes(node).get("transB") else 1
+        bias = node.input[2] if len(node.input) > 2 and node.input[2] else None
+        if bias is None or bias in network.constants:
+            result = fused.get(node.output[0], node.output[0])
+            yield Product(node.name, node.input[0], node.input[1], bias, result, axis)
+
+
+def weights_of(network: Network, product: Product) -> tuple[np.ndarray, np.ndarray | None]:
+    """The float weights, output channels first, and the bias, with Gemm's factors multiplied in."""
+    factors = attributes(network.node(product.node))
+    weight = np.moveaxis(network.constants[product.weight], product.axis, 0) * np.float32(factors.get("alpha", 1.0))
+    if product.bias is None:
+        return weight, None
+    bias = network.constants[product.bias] * np.float32(factors.get("beta", 1.0))
+    return weight, np.broadcast_to(bias.reshape(-1), len(weight)).copy()
