@@ -1,0 +1,82 @@
+"""From an Amaranth component to the Verilog that people read, simulate and synthesise."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+from amaranth.back import rtlil
+from amaranth.hdl import Const, Fragment, Value, ValueCastable
+from amaranth.hdl._ir import PortDirection  # as amaranth.back does; without it undriven outputs would become inputs
+from amaranth.lib import wiring
+
+from gatewright.errors import ToolError
+from gatewright.hdl.rtlil import merge_modules
+from gatewright.hdl.yosys import run_yosys
+
+__all__ = ["emit_verilog", "port_names", "synthesise"]
+
+_AXI_CHANNELS = frozenset({"aw", "w", "b", "ar", "r"})
+
+# Registers become `if (enable)` form; aliases of nets, of which Amaranth writes one per port of every child, disappear.
+_CLEAN_UP = """\
+read_rtlil design.il
+proc
+opt_expr
+opt_clean -purge
+opt_dff -simple-dffe
+opt_clean -purge
+write_verilog -noattr design.v
+"""
+
+
+def emit_verilog(component: wiring.Component, name: str, ports: Mapping[str, str] | None = None) -> str:
+    """Write a component as one hierarchical Verilog text whose top module is `name`.
+
+    Members of the signature become ports named by their path: `i.payload` is `i_payload`, and a channel of an AXI
+    interface is written without its second underscore: `m_axi.ar.addr` is `m_axi_araddr`. `ports` renames some of them.
+    The domain `sync` becomes the ports `clk` and `rst`. The text depends on the component alone: equal components give
+    equal text, with no dates, machine paths or attributes in it.
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
+        raise ValueError(f"Name of a Verilog module must be an identifier, not {name!r}")
+    named = {(ports or {}).get(port, port): entry for port, entry in _ports(component)}
+    text, _ = rtlil.convert_fragment(Fragment.get(component, None), named, name, emit_src=False)
+    merged = merge_modules(text, name, ["clk", "rst", *named])
+    verilog = run_yosys(_CLEAN_UP, {"design.il": merged}, "design.v")
+    body = verilog.split("*/", 1)[1].strip()  # without Yosys' own heading, which names its build
+    return f"// {name}, written by Gatewright\n\n{body}\n"
+
+
+def port_names(component: wiring.Component) -> tuple[str, ...]:
+    """Return the names of the ports that `emit_verilog` writes for a component's signature, in order."""
+    return tuple(port for port, _ in _ports(component))
+
+
+def _ports(component: wiring.Component) -> Iterator[tuple[str, tuple[Value, PortDirection]]]:
+    for path, member, value in component.signature.flatten(component):
+        signal = value.as_value() if isinstance(value, ValueCastable) else value
+        if isinstance(signal, Value) and not isinstance(signal, Const):
+            direction = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
+            yield _port_name(path), (signal, direction)
+
+
+def _port_name(path: tuple[str | int, ...]) -> str:
+    parts = [str(part) for part in path]
+    name = parts[0]
+    for before, part in itertools.pairwise(parts):
+        name += part if before in _AXI_CHANNELS else f"_{part}"
+    return name
+
+
+def synthesise(verilog: str, top: str, script: str = "synth_xilinx -flatten -noiopad") -> dict[str, int]:
+    """Map a design with one of Yosys' `synth_*` commands and count the cells of the whole design by type.
+
+    `script` may be several commands; the last line must not name the top module, which is added to it.
+    """
+    commands = f"read_verilog -sv design.v\n{script} -top {top}\ntee -q -o stat.json stat -json\n"
+    report = json.loads(run_yosys(commands, {"design.v": verilog}, "stat.json"))
+    if "design" not in report:
+        raise ToolError(f"Yosys counted no cells in {top}")
+    counts = report["design"]["num_cells_by_type"]
+    return {cell: counts[cell] for cell in sorted(counts) if cell != "$scopeinfo"}

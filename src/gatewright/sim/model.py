@@ -1,0 +1,130 @@
+"""Any Verilated design, port by port, from Python."""
+
+import ctypes
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from amaranth.lib import wiring
+
+from gatewright.errors import GatewrightError, MachineFault
+from gatewright.hdl import emit_verilog
+from gatewright.sim.build import BuiltModel, Port, build
+
+__all__ = ["Model"]
+
+
+class Model:
+    """A running design: `set` inputs, `tick` the clock, `get` outputs.
+
+    Outputs that depend on inputs within the cycle follow `set` at once. Memories and whatever else the design leaves
+    open start as noise drawn from `seed`. Use it in a `with`, or `close` it.
+    """
+
+    def __init__(self, built: BuiltModel, *, seed: int = 0, trace: Path | None = None) -> None:
+        self._library = _load(built.library)
+        self._handle = self._library.gw_open(seed & 0xFFFF_FFFF, str(trace or "").encode())
+        self._ports = {port.name: port for port in built.ports}
+        self._addresses = {p.name: self._library.gw_port(self._handle, i) for i, p in enumerate(built.ports)}
+        self._settled = False
+
+    @classmethod
+    def from_verilog(cls, verilog: str, top: str, *, seed: int = 0, trace: Path | None = None) -> Self:
+        """Build (or find in the cache) and start the module `top`; `trace` names a VCD file to write."""
+        return cls(build(verilog, top, trace=trace is not None), seed=seed, trace=trace)
+
+    @classmethod
+    def of(cls, component: wiring.Component, *, seed: int = 0, trace: Path | None = None) -> Self:
+        """Emit, build and start a component, and reset it; its ports are named as `emit_verilog` names them."""
+        model = cls.from_verilog(emit_verilog(component, "top"), "top", seed=seed, trace=trace)
+        model.reset()
+        return model
+
+    @property
+    def ports(self) -> Mapping[str, Port]:
+        return self._ports
+
+    @property
+    def cycles(self) -> int:
+        """Rising clock edges so far, those under reset included."""
+        return self._library.gw_cycles(self._handle)
+
+    def set(self, name: str, value: int) -> None:
+        """Drive an input with an integer; a negative one is taken in two's complement."""
+        port = self._port(name)
+        if not port.is_input:
+            raise ValueError(f"Port {name!r} is an output of the design")
+        if not -(1 << port.width >> 1) <= value < 1 << port.width:
+            raise ValueError(f"Port {name!r} takes {port.width} bits, not {value}")
+        data = (value & ((1 << port.width) - 1)).to_bytes(port.bytes, "little")
+        ctypes.memmove(self._addresses[name], data, port.bytes)
+        self._settled = False
+
+    def get(self, name: str, *, signed: bool = False) -> int:
+        """Return a port's value now, as an unsigned integer or in two's complement."""
+        port = self._port(name)
+        if not self._settled:
+            self._check(self._library.gw_settle(self._handle))
+            self._settled = True
+        value = int.from_bytes(ctypes.string_at(self._addresses[name], port.bytes), "little")
+        return value - (1 << port.width) if signed and value >> (port.width - 1) else value
+
+    def tick(self, count: int = 1) -> None:
+        """Let `count` rising clock edges pass with the inputs as they are."""
+        self._check(self._library.gw_tick(self._handle, count))
+        self._settled = True
+
+    def reset(self, count: int = 2) -> None:
+        """Hold `rst` for some cycles, where the design has one."""
+        if "rst" in self._ports:
+            self.set("rst", 1)
+            self.tick(count)
+            self.set("rst", 0)
+
+    def close(self) -> None:
+        """End the simulation and its trace; the model is of no use afterwards."""
+        if self._handle:
+            self._library.gw_close(self._handle)
+            self._handle = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self.close()
+
+    def _port(self, name: str) -> Port:
+        if name not in self._ports:
+            raise ValueError(f"Port must be one of {', '.join(self._ports)}, not {name!r}")
+        return self._ports[name]
+
+    def _check(self, status: int) -> None:
+        if status < 0:
+            raise MachineFault(self._library.gw_message(self._handle).decode())
+
+
+def _load(path: Path) -> Any:
+    try:
+        library: Any = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise GatewrightError(f"The simulation model {path.name} does not load: {error}") from error
+    signatures = {
+        "gw_open": (ctypes.c_void_p, [ctypes.c_uint32, ctypes.c_char_p]),
+        "gw_close": (None, [ctypes.c_void_p]),
+        "gw_message": (ctypes.c_char_p, [ctypes.c_void_p]),
+        "gw_cycles": (ctypes.c_uint64, [ctypes.c_void_p]),
+        "gw_port": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_int]),
+        "gw_settle": (ctypes.c_int, [ctypes.c_void_p]),
+        "gw_tick": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
