@@ -17,8 +17,8 @@ from __future__ import annotations
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
-from gatewright.hdl.instruction import HEADER, Opcode, TRANSFER, instruction_layout
-from gatewright.ir import Rounding
+from gatewright.hdl.instruction import HEADER, TRANSFER, Opcode, instruction_layout
+from gatewright.hdl.requantise import ROUNDING_CODES
 
 __all__ = [
     "COMPUTE",
@@ -34,8 +34,6 @@ __all__ = [
 ]
 
 PIXEL_LEVELS = 4
-
-ROUNDING_CODES = {Rounding.FLOOR: 0, Rounding.HALF_UP: 1, Rounding.HALF_EVEN: 2, Rounding.HALF_AWAY: 3}
 
 
 class Operation:
@@ -113,7 +111,9 @@ CONFIG_POST = instruction_layout(
 # Partial sums stay in the array from a COMPUTE without `last` to the next one without `first` (one tile only).
 COMPUTE = instruction_layout(
     {
-        "base": unsigned(20),  # of the tile, in the activation scratchpad; may point before it: address wraps modulo 2^20
+        "base": unsigned(
+            20
+        ),  # of the tile, in the activation scratchpad; may point before it: address wraps modulo 2^20
         "y0": signed(14),
         "x0": signed(20),
         "outer_count": unsigned(14),

@@ -1,0 +1,142 @@
+"""A layer as the core sees it: passes over an image of bytes, each a small affine description.
+
+Every layer kind becomes one or more `Job`s; a job is tiled into COMPUTE instructions without knowing what the layer was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gatewright.ir import Rounding
+
+__all__ = ["Image", "Job", "Level", "Output", "Tail", "Taps"]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a pixel nest: `count` steps of (`dy` rows, `dx` bytes)."""
+
+    count: int
+    dy: int = 0
+    dx: int = 0
+
+
+@dataclass(frozen=True)
+class Image:
+    """The value a job reads, dense: `count` images of `height` rows of `row_bytes`."""
+
+    value: str
+    count: int
+    height: int
+    row_bytes: int
+
+    @property
+    def image_bytes(self) -> int:
+        return self.height * self.row_bytes
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Taps of a pixel: `rows` x `segments` runs of `segment_bytes` contiguous bytes, from (0, 0) on."""
+
+    segment_bytes: int
+    segments: int = 1
+    segment_step: int = 0
+    rows: int = 1
+    row_step: int = 0
+
+    def words(self, feed_bytes: int) -> int:
+        """Tap words of one segment."""
+        return -(-self.segment_bytes // feed_bytes)
+
+    def depth(self, feed_bytes: int) -> int:
+        """Cycles the array needs for a pixel: all tap words, each `feed_bytes` cycles."""
+        return self.rows * self.segments * self.words(feed_bytes) * feed_bytes
+
+    @property
+    def width(self) -> int:
+        """Bytes from the first to the last byte that a row of taps names."""
+        return (self.segments - 1) * self.segment_step + self.segment_bytes
+
+    @property
+    def height(self) -> int:
+        return (self.rows - 1) * self.row_step + 1
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What the post unit does with each sum; `residual` and `table` name optional operands. See `isa.CONFIG_POST`."""
+
+    rounding: Rounding = Rounding.FLOOR
+    zero: int = 0
+    low: int = -128
+    high: int = 127
+    negative_shift: int = 0
+    residual: str | None = None
+    mul_a: int = 0
+    mul_b: int = 0
+    add_bias: int = 0
+    add_shift: int = 0
+    add_zero: int = 0
+    add_low: int = -128
+    add_high: int = 127
+    table: np.ndarray | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go in the output value, in bytes: images, rows, pixels, from `offset` on."""
+
+    value: str
+    image_bytes: int
+    row_bytes: int
+    pixel_bytes: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pass of the core.
+
+    For each image, output row, output column and pixel of the pooling window, `taps` are multiplied with each filter.
+    `window` levels are innermost; their pixels are reduced to their maximum.
+    """
+
+    name: str
+    image: Image
+    y0: int
+    x0: int
+    window: tuple[Level, ...]
+    columns: tuple[Level, ...]  # inner to outer; the outermost may be tiled
+    rows: Level
+    taps: Taps
+    weights: np.ndarray  # int8 [filter tiles, depth, weight_word_bytes]
+    bias: np.ndarray  # int64 [filters]
+    mul: np.ndarray  # int64 [filters]
+    shift: np.ndarray  # int64 [filters]
+    pad: int
+    tail: Tail
+    output: Output
+    tile_x: tuple[int, ...] | None = None  # x offset of each filter tile; None: all read the same bytes
+    tileable: bool = True
+
+    @property
+    def filters(self) -> int:
+        return len(self.bias)
+
+    @property
+    def pool_count(self) -> int:
+        count = 1
+        for level in self.window:
+            count *= level.count
+        return count
+
+    @property
+    def row_pixels(self) -> int:
+        """Written pixels of one output row."""
+        count = 1
+        for level in self.columns:
+            count *= level.count
+        return count
