@@ -1,0 +1,213 @@
+"""The way from a sum to an activation: multiply, shift and round, move to the zero point, clip. One lane each.
+
+All components are pipelines without stalls: what goes in during cycle t comes out in cycle t + `LATENCY`. `apply` is
+the reference, by way of `gatewright.ir.numerics`.
+"""
+
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gatewright.hdl.pipeline import delayed
+from gatewright.ir import Rounding, numerics
+
+__all__ = ["CONVERSION", "RESULT", "ROUNDING_CODES", "Requantiser", "ResidualAdder", "ShiftRoundClip"]
+
+ROUNDING_CODES = {Rounding.FLOOR: 0, Rounding.HALF_UP: 1, Rounding.HALF_EVEN: 2, Rounding.HALF_AWAY: 3}
+
+RESULT = signed(9)
+"""Holds an activation of either sign convention, i8 or u8."""
+
+CONVERSION = data.StructLayout({"rounding": 2, "zero": RESULT, "low": RESULT, "high": RESULT})
+"""How a quotient becomes an activation: `clip(round(quotient) + zero, low, high)`."""
+
+_MARGIN_WIDTH = 11
+_BIAS_WIDTH = 32
+_LARGEST_LEFT_SHIFT = 15  # any nonzero number shifted further left is clipped all the same
+
+
+def convert(value: Any, shift: Any, conversion: dict[str, Any]) -> np.ndarray:
+    """Reference of `ShiftRoundClip`; `conversion` holds the fields of CONVERSION, the rounding as a `Rounding`."""
+    return numerics.requantise(value, 1, shift, **conversion)
+
+
+class ShiftRoundClip(wiring.Component):
+    """`clip(round(value / 2^shift) + zero, low, high)` for values of `width` bits and shifts 0..63."""
+
+    LATENCY = 3
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        super().__init__(
+            {"value": In(signed(width)), "shift": In(6), "conversion": In(CONVERSION), "result": Out(RESULT)}
+        )
+
+    apply = staticmethod(convert)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        quotient, half, rest = self._divide(m)
+        saturated = self._round(m, quotient, half, rest)
+        moved = Signal(signed(_MARGIN_WIDTH + 2))
+        result = Signal(RESULT, reset_less=True)
+        m.d.comb += [moved.eq(saturated + self.conversion.zero), self.result.eq(result)]
+        with m.If(moved < self.conversion.low):
+            m.d.sync += result.eq(self.conversion.low)
+        with m.Elif(moved > self.conversion.high):
+            m.d.sync += result.eq(self.conversion.high)
+        with m.Else():
+            m.d.sync += result.eq(moved)
+        return m
+
+    def _divide(self, m: Module) -> tuple[Value, Value, Value]:
+        """Quotient, the first bit shifted out, and whether any bit after it is set."""
+        doubled = Signal(signed(self.width + 1))
+        shifted = Signal(signed(self.width + 1), reset_less=True)
+        rest = Signal(reset_less=True)
+        below = Signal(63)  # as many ones as places are shifted
+        m.d.comb += [doubled.eq(self.value << 1), below.eq(Const((1 << 63) - 1, 63) >> ~self.shift)]
+        m.d.sync += [shifted.eq(doubled >> self.shift), rest.eq((doubled & below)[: self.width + 1].any())]
+        return shifted[1:].as_signed(), shifted[0], rest
+
+    def _round(self, m: Module, quotient: Value, half: Value, rest: Value) -> Value:
+        """Rounded quotient; one far out of every range that the clip could leave may come as another such."""
+        margin = _MARGIN_WIDTH - 1
+        rounding = self.conversion.rounding
+        negative = quotient[-1]
+        outside = Signal()
+        saturated = Signal(signed(_MARGIN_WIDTH))
+        up = Signal()
+        rounded = Signal(signed(_MARGIN_WIDTH + 1), reset_less=True)
+        up_at_tie = Mux(rounding == ROUNDING_CODES[Rounding.HALF_EVEN], quotient[0], ~negative)
+        m.d.comb += up.eq(half & (rounding != ROUNDING_CODES[Rounding.FLOOR]))
+        with m.If((rounding != ROUNDING_CODES[Rounding.HALF_UP]) & ~rest & ~up_at_tie):
+            m.d.comb += up.eq(0)
+        m.d.comb += [
+            outside.eq(quotient[margin:] != negative.replicate(len(quotient) - margin)),
+            saturated.eq(Mux(outside, Cat((~negative).replicate(margin), negative), quotient)),
+        ]
+        m.d.sync += rounded.eq(saturated + up)
+        return rounded
+
+
+class Requantiser(wiring.Component):
+    """`clip(round((sum + bias) · multiplier / 2^shift) + zero, low, high)`; negative sums: `shift + negative_shift`.
+
+    The sum with its bias wraps at `accumulator_width`. Total shifts beyond 63 count as 63. With a `multiplier_width` of
+    0 there is no multiplier (the port stays, unused), and a negative shift is one to the left.
+    """
+
+    LATENCY = 3 + ShiftRoundClip.LATENCY
+
+    def __init__(self, accumulator_width: int, multiplier_width: int) -> None:
+        self.accumulator_width = accumulator_width
+        self.multiplier_width = multiplier_width
+        super().__init__(
+            {
+                "sum": In(signed(accumulator_width)),
+                "bias": In(signed(_BIAS_WIDTH)),
+                "multiplier": In(24),
+                "shift": In(signed(8)),
+                "negative_shift": In(5),
+                "conversion": In(CONVERSION),
+                "result": Out(RESULT),
+            }
+        )
+
+    def apply(
+        self, sum: Any, bias: Any, multiplier: Any, shift: Any, negative_shift: int, conversion: dict[str, Any]
+    ) -> np.ndarray:
+        total = np.asarray(sum, np.int64) + bias
+        wrap = 64 - self.accumulator_width
+        total = total << wrap >> wrap
+        shift = np.asarray(shift, np.int64) + np.where(total < 0, negative_shift, 0)
+        if self.multiplier_width == 0:
+            multiplier = 1 << np.clip(-shift, 0, _LARGEST_LEFT_SHIFT)
+        return numerics.requantise(total, multiplier, np.clip(shift, 0, numerics.MAX_SHIFT), **conversion)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        biased = Signal(signed(self.accumulator_width), reset_less=True)
+        m.d.sync += biased.eq(self.sum + self.bias)
+        shift = Signal(signed(10))
+        m.d.comb += shift.eq(delayed(m, self.shift, 1, "shift") + Mux(biased < 0, self.negative_shift, 0))
+        right = Signal(6)
+        with m.If(shift > numerics.MAX_SHIFT):
+            m.d.comb += right.eq(numerics.MAX_SHIFT)
+        with m.Elif(shift >= 0):
+            m.d.comb += right.eq(shift)
+        scaled = self._shift_left(m, biased, shift) if self.multiplier_width == 0 else self._multiply(m, biased)
+        m.submodules.convert = tail = ShiftRoundClip(len(scaled))
+        m.d.comb += [
+            tail.value.eq(scaled),
+            tail.shift.eq(delayed(m, right, 2, "right")),
+            tail.conversion.eq(self.conversion),
+            self.result.eq(tail.result),
+        ]
+        return m
+
+    def _multiply(self, m: Module, biased: Value) -> Value:
+        """The product, registered twice, so that it fits a cascade of DSPs."""
+        width = self.accumulator_width + self.multiplier_width
+        factor = delayed(m, self.multiplier[: self.multiplier_width], 1, "multiplier")
+        product = Signal(signed(width), reset_less=True)
+        m.d.sync += product.eq(biased * factor)
+        return delayed(m, product, 1, "product")
+
+    def _shift_left(self, m: Module, biased: Value, shift: Value) -> Value:
+        left = Signal(4)
+        with m.If(shift < -_LARGEST_LEFT_SHIFT):
+            m.d.comb += left.eq(_LARGEST_LEFT_SHIFT)
+        with m.Elif(shift < 0):
+            m.d.comb += left.eq(-shift)
+        scaled = Signal(signed(self.accumulator_width + _LARGEST_LEFT_SHIFT), reset_less=True)
+        m.d.sync += scaled.eq(delayed(m, biased, 1, "biased") << delayed(m, left, 1, "left"))
+        return scaled
+
+
+class ResidualAdder(wiring.Component):
+    """`clip(round((a · multiplier_a + b · multiplier_b + bias) / 2^shift) + zero, low, high)`, one rounding."""
+
+    LATENCY = 2 + ShiftRoundClip.LATENCY
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "a": In(RESULT),
+                "b": In(signed(8)),
+                "multiplier_a": In(signed(18)),
+                "multiplier_b": In(signed(18)),
+                "bias": In(signed(28)),
+                "shift": In(6),
+                "conversion": In(CONVERSION),
+                "result": Out(RESULT),
+            }
+        )
+
+    @staticmethod
+    def apply(
+        a: Any, b: Any, multiplier_a: int, multiplier_b: int, bias: int, shift: int, conversion: dict[str, Any]
+    ) -> np.ndarray:
+        return convert(np.asarray(a, np.int64) * multiplier_a + np.asarray(b) * multiplier_b + bias, shift, conversion)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        product_a = Signal(signed(RESULT.width + 18), reset_less=True)
+        product_b = Signal(signed(8 + 18), reset_less=True)
+        total = Signal(signed(30), reset_less=True)
+        m.submodules.convert = tail = ShiftRoundClip(30)
+        m.d.sync += [
+            product_a.eq(self.a * self.multiplier_a),
+            product_b.eq(self.b * self.multiplier_b),
+            total.eq(product_a + product_b + self.bias),
+        ]
+        m.d.comb += [
+            tail.value.eq(total),
+            tail.shift.eq(self.shift),
+            tail.conversion.eq(self.conversion),
+            self.result.eq(tail.result),
+        ]
+        return m

@@ -1,0 +1,107 @@
+"""Requantiser and residual adder, a new input in every cycle, against the numerics."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from gatewright.hdl.requantise import RESULT, ROUNDING_CODES, Requantiser, ResidualAdder
+from gatewright.ir import Rounding
+from gatewright.sim import Model
+
+CASES = 4000
+WHOLE = {"zero": 0, "low": -256, "high": 255}
+CONVERSIONS = [
+    {"zero": -128, "low": -128, "high": 127},
+    {"zero": 255, "low": 0, "high": 255},
+    {"zero": -256, "low": -256, "high": 255},
+    {"zero": 3, "low": 3, "high": 9},
+    WHOLE,
+]
+
+
+def pack(conversion: Mapping[str, int], rounding: Rounding) -> int:
+    word = ROUNDING_CODES[rounding]
+    for place, name in enumerate(("zero", "low", "high")):
+        word |= (conversion[name] & 0x1FF) << (2 + RESULT.width * place)
+    return word
+
+
+def stream(model: Model, latency: int, inputs: Mapping[str, Sequence[int]]) -> Iterator[int]:
+    """Put in one set of inputs a cycle; what comes out `latency` cycles later."""
+    count = len(next(iter(inputs.values())))
+    for cycle in range(count + latency):
+        if cycle >= latency:
+            yield model.get("result", signed=True)
+        for name, values in inputs.items():
+            model.set(name, int(values[min(cycle, count - 1)]))
+        model.tick()
+
+
+def numbers(rng: np.random.Generator, width: int) -> np.ndarray:
+    """Signed numbers of all magnitudes, ties and extremes among them."""
+    sizes = rng.integers(0, width, CASES)
+    values = rng.integers(-(1 << width - 1), 1 << width - 1, CASES) >> sizes
+    ties = rng.random(CASES) < 0.2
+    values = np.where(ties, (values | 1) << np.minimum(sizes, width - 2), values)
+    values = values << 64 - width >> 64 - width
+    values[:4] = -(1 << width - 1), (1 << width - 1) - 1, 0, -1
+    return values
+
+
+@pytest.mark.parametrize("widths", [(32, 17), (32, 24), (32, 0), (16, 2), (20, 0)])
+def test_requantiser(widths: tuple[int, int]) -> None:
+    component = Requantiser(*widths)
+    accumulator_width, multiplier_width = widths
+    rng = np.random.default_rng(sum(widths))
+    with Model.of(component) as model:
+        for case, rounding in enumerate([*Rounding, *Rounding]):
+            conversion = CONVERSIONS[case % len(CONVERSIONS)]
+            negative_shift = (0, 3, 31)[case % 3]
+            bias = numbers(rng, accumulator_width)
+            inputs = {
+                "bias": bias,
+                "sum": (numbers(rng, accumulator_width) - bias) << 64 - accumulator_width >> 64 - accumulator_width,
+                "multiplier": rng.integers(0, 1 << max(multiplier_width, 1), CASES),
+                "shift": rng.integers(0 if multiplier_width else -20, 64 - negative_shift, CASES),
+            }
+            model.set("negative_shift", negative_shift)
+            model.set("conversion", pack(conversion, rounding))
+            expected = component.apply(
+                **inputs, negative_shift=negative_shift, conversion=conversion | {"rounding": rounding}
+            )
+            assert np.array_equal(list(stream(model, component.LATENCY, inputs)), expected)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_requantiser_rounds_each_quarter(rounding: Rounding) -> None:
+    component = Requantiser(16, 0)
+    inputs = {"sum": np.arange(-40, 41), "bias": np.zeros(81), "shift": np.full(81, 2)}
+    expected = {
+        Rounding.FLOOR: [-2, -2, -2, -2, -1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1],
+        Rounding.HALF_UP: [-2, -2, -1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2],
+        Rounding.HALF_EVEN: [-2, -2, -2, -1, -1, -1, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2],
+        Rounding.HALF_AWAY: [-2, -2, -2, -1, -1, -1, -1, 0, 0, 0, 1, 1, 1, 1, 2, 2],
+    }
+    with Model.of(component) as model:
+        model.set("conversion", pack(WHOLE, rounding))
+        assert list(stream(model, component.LATENCY, inputs))[32:48] == expected[rounding]
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_residual_adder(rounding: Rounding) -> None:
+    rng = np.random.default_rng(5)
+    with Model.of(ResidualAdder()) as model:
+        for case, conversion in enumerate(CONVERSIONS):
+            inputs = {"a": rng.integers(-256, 256, CASES), "b": rng.integers(-128, 128, CASES)}
+            settings = {
+                "multiplier_a": int(rng.integers(-(1 << 17), 1 << 17)),
+                "multiplier_b": int(rng.integers(-(1 << 17), 1 << 17)),
+                "bias": int(rng.integers(-(1 << 27), 1 << 27)),
+                "shift": (0, 1, 17, 20, 63)[case],
+            }
+            for name, value in settings.items():
+                model.set(name, value)
+            model.set("conversion", pack(conversion, rounding))
+            expected = ResidualAdder.apply(**inputs, **settings, conversion=conversion | {"rounding": rounding})
+            assert np.array_equal(list(stream(model, ResidualAdder.LATENCY, inputs)), expected)
