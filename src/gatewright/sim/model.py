@@ -19,15 +19,18 @@ class Model:
     """A running design: `set` inputs, `tick` the clock, `get` outputs.
 
     Outputs that depend on inputs within the cycle follow `set` at once. Memories and whatever else the design leaves
-    open start as noise drawn from `seed`. Use it in a `with`, or `close` it.
+    open start as noise drawn from `seed`, inputs as zero. Use it in a `with`, or `close` it. `library` and `handle` are
+    for those who add C++ of their own to the model.
     """
 
     def __init__(self, built: BuiltModel, *, seed: int = 0, trace: Path | None = None) -> None:
-        self._library = _load(built.library)
-        self._handle = self._library.gw_open(seed & 0xFFFF_FFFF, str(trace or "").encode())
+        self.library = _load(built.library)
+        self.handle = self.library.gw_open(seed & 0xFFFF_FFFF, str(trace or "").encode())
         self._ports = {port.name: port for port in built.ports}
-        self._addresses = {p.name: self._library.gw_port(self._handle, i) for i, p in enumerate(built.ports)}
-        self._settled = False
+        self._addresses = {p.name: self.library.gw_port(self.handle, i) for i, p in enumerate(built.ports)}
+        for port in built.ports:
+            if port.is_input:
+                self.set(port.name, 0)  # the noise of the start is for what the design holds, not for what it is given
 
     @classmethod
     def from_verilog(cls, verilog: str, top: str, *, seed: int = 0, trace: Path | None = None) -> Self:
@@ -48,7 +51,16 @@ class Model:
     @property
     def cycles(self) -> int:
         """Rising clock edges so far, those under reset included."""
-        return self._library.gw_cycles(self._handle)
+        return self.library.gw_cycles(self.handle)
+
+    @property
+    def message(self) -> str:
+        """What the C++ side said when it last failed."""
+        return self.library.gw_message(self.handle).decode()
+
+    def address(self, name: str) -> int | None:
+        """Return where a port's value lies, or None if the design has no such port."""
+        return self._addresses.get(name)
 
     def set(self, name: str, value: int) -> None:
         """Drive an input with an integer; a negative one is taken in two's complement."""
@@ -65,14 +77,14 @@ class Model:
         """Return a port's value now, as an unsigned integer or in two's complement."""
         port = self._port(name)
         if not self._settled:
-            self._check(self._library.gw_settle(self._handle))
+            self._check(self.library.gw_settle(self.handle))
             self._settled = True
         value = int.from_bytes(ctypes.string_at(self._addresses[name], port.bytes), "little")
         return value - (1 << port.width) if signed and value >> (port.width - 1) else value
 
     def tick(self, count: int = 1) -> None:
         """Let `count` rising clock edges pass with the inputs as they are."""
-        self._check(self._library.gw_tick(self._handle, count))
+        self._check(self.library.gw_tick(self.handle, count))
         self._settled = True
 
     def reset(self, count: int = 2) -> None:
@@ -84,9 +96,9 @@ class Model:
 
     def close(self) -> None:
         """End the simulation and its trace; the model is of no use afterwards."""
-        if self._handle:
-            self._library.gw_close(self._handle)
-            self._handle = None
+        if self.handle:
+            self.library.gw_close(self.handle)
+            self.handle = None
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +109,7 @@ class Model:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_handle", None):
+        if getattr(self, "handle", None):
             self.close()
 
     def _port(self, name: str) -> Port:
@@ -107,7 +119,7 @@ class Model:
 
     def _check(self, status: int) -> None:
         if status < 0:
-            raise MachineFault(self._library.gw_message(self._handle).decode())
+            raise MachineFault(self.message)
 
 
 def _load(path: Path) -> Any:
