@@ -9,7 +9,8 @@ from gatewright.errors import ModelError
 from gatewright.quantize.calibrate import Statistics, calibrate, channel_means, combine
 from gatewright.quantize.network import Network, attributes
 from gatewright.quantize.options import QuantiseOptions
-from gatewright.quantize.plan import Plan, Product, make_plan, weights_of
+from gatewright.quantize.plan import Plan, make_plan
+from gatewright.quantize.products import Product, weights_of
 from gatewright.quantize.qdq import Decisions
 from gatewright.quantize.scales import Encoding, choose_encoding, coarsen
 from gatewright.quantize.weights import QuantisedWeights, quantise_weights
@@ -33,7 +34,7 @@ def decide(network: Network, samples: Mapping[str, np.ndarray], options: Quantis
         if not raised:
             break
         leaders |= raised
-    operands = _encode_operands(network, encodings, options)
+    operands = _encode_operands(network, plan, encodings, options)
     return Decisions(plan, encodings, operands, weights, "half_up" if options.dyadic else "half_even")
 
 
@@ -70,12 +71,15 @@ def _raise_fine_outputs(
 
 
 def _encode_operands(
-    network: Network, encodings: Mapping[str, Encoding], options: QuantiseOptions
+    network: Network, plan: Plan, encodings: Mapping[str, Encoding], options: QuantiseOptions
 ) -> dict[str, Encoding]:
     """Encodings of the constants that are added to activations; they cover every value."""
     exact = replace(options, calibration="minmax")
     found = {}
+    adders = {product.adder for product in plan.products}
     for node in network.nodes:
+        if node.name in adders:
+            continue
         if node.op_type in ("Add", "Sub") and any(name in encodings for name in node.input):
             for name in node.input:
                 if name in network.constants:
@@ -95,6 +99,8 @@ def _means(
     by_tensor = channel_means(network, samples, axes)
     found = {}
     for product in plan.products:
+        if product.bias is None and network.node(product.node).op_type == "MatMul":
+            continue  # has nowhere to put a bias
         node, means = network.node(product.node), by_tensor[product.x]
         weights = network.constants[product.weight]
         if node.op_type == "Conv":

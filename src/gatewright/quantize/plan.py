@@ -1,16 +1,15 @@
 """Which tensors of a float network become integers, and which of them must share a scale."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import onnx
 
-from gatewright.quantize.network import Network, attributes
+from gatewright.quantize.network import Network
+from gatewright.quantize.products import PRODUCTS, Product, find_adders, find_products
 
-__all__ = ["ACTIVATIONS", "CARRIERS", "HOST", "PRODUCTS", "Plan", "Product", "make_plan", "weights_of"]
+__all__ = ["ACTIVATIONS", "CARRIERS", "HOST", "Plan", "make_plan"]
 
-PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
 # Values pass through unchanged: input and output share one encoding, and the operator only moves integers.
 CARRIERS = frozenset(
     {
@@ -25,19 +24,6 @@ HOST = frozenset({"ArgMax", "ArgMin", "Hardmax", "LogSoftmax", "Softmax", "TopK"
 
 _BOUNDED = PRODUCTS | {"Add", "Sub", "AveragePool", "GlobalAveragePool"}
 _DATA_FIRST = CARRIERS - {"Concat"}  # their other inputs are shapes, indices, bounds
-
-
-@dataclass(frozen=True)
-class Product:
-    """A convolution or product with constant weights: the names of its operands and of what
-    is encoded of its result, and where output channels lie."""
-
-    node: str
-    x: str
-    weight: str
-    bias: str | None
-    result: str
-    axis: int
 
 
 @dataclass(frozen=True)
@@ -63,11 +49,12 @@ class Plan:
 def make_plan(network: Network) -> Plan:
     """Decide from the structure alone.
 
-    1. Every float activation is encoded, except within the host's tail and between a product or a sum and the one Relu
-       or Clip that reads it.
+    1. Every float activation is encoded, except within the host's tail, between a product and the addition of its
+       bias, and between a product or a sum and the one Relu or Clip that reads it.
     2. A carrier's inputs and outputs share an encoding; what carriers alone produce has no say in it.
     """
-    host, fused = set(_host_values(network)), dict(_fused_values(network))
+    host, adders = set(_host_values(network)), dict(find_adders(network))
+    fused = dict(_fused_values(network)) | {value: node.output[0] for value, (node, _) in adders.items()}
     skipped = host | set(fused)
     names = [*network.inputs, *(name for node in network.nodes for name in node.output if name)]
     encoded = tuple(name for name in names if network.is_float(name) and name not in skipped)
@@ -81,7 +68,7 @@ def make_plan(network: Network) -> Plan:
         producer = network.producer.get(name)
         if producer is None or producer.op_type not in CARRIERS:
             sources[leader[name]] = (*sources.get(leader[name], ()), name)
-    products = tuple(p for p in _products(network, fused) if p.x in leader and p.result in leader)
+    products = tuple(p for p in find_products(network, fused, adders) if p.x in leader and p.result in leader)
     tail = [node for node in network.nodes if host.intersection(node.output)]
     tail_inputs = frozenset(name for node in tail for name in node.input) & leader.keys()
     return Plan(encoded, leader, sources, products, tail_inputs)
@@ -120,27 +107,3 @@ def _find(leader: dict[str, str], name: str) -> str:
     while leader[name] != name:
         name = leader[name]
     return name
-
-
-def _products(network: Network, fused: Mapping[str, str]) -> Iterator[Product]:
-    for node in network.nodes:
-        if node.op_type not in PRODUCTS or node.input[1] not in network.constants:
-            continue
-        weight = network.constants[node.input[1]]
-        if node.op_type == "MatMul" and weight.ndim != 2:
-            continue
-        axis = 0 if node.op_type == "Conv" or attributes(node).get("transB") else 1
-        bias = node.input[2] if len(node.input) > 2 and node.input[2] else None
-        if bias is None or bias in network.constants:
-            result = fused.get(node.output[0], node.output[0])
-            yield Product(node.name, node.input[0], node.input[1], bias, result, axis)
-
-
-def weights_of(network: Network, product: Product) -> tuple[np.ndarray, np.ndarray | None]:
-    """The float weights, output channels first, and the bias, with Gemm's factors multiplied in."""
-    factors = attributes(network.node(product.node))
-    weight = np.moveaxis(network.constants[product.weight], product.axis, 0) * np.float32(factors.get("alpha", 1.0))
-    if product.bias is None:
-        return weight, None
-    bias = network.constants[product.bias] * np.float32(factors.get("beta", 1.0))
-    return weight, np.broadcast_to(bias.reshape(-1), len(weight)).copy()

@@ -8,7 +8,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from gatewright.quantize.network import Network
-from gatewright.quantize.plan import Plan, Product
+from gatewright.quantize.plan import Plan
+from gatewright.quantize.products import Product
 from gatewright.quantize.scales import Encoding
 from gatewright.quantize.weights import QuantisedWeights
 
@@ -66,6 +67,7 @@ class _Writer:
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
         self._products = {product.node: product for product in decisions.plan.products}
+        self._biases: dict[str, dict[str, str]] = {}  # of nodes that add a product's bias: which operand becomes which
         self._operands: dict[str, str] = {}
 
     def copy(self, node: onnx.NodeProto) -> None:
@@ -73,13 +75,15 @@ class _Writer:
         copied = onnx.NodeProto()
         copied.CopyFrom(node)
         encoded = self.decisions.encodings
-        product = self._products.get(node.name)
-        if product is not None and node.name in self.decisions.weights:
-            self._weights(copied, product, self.decisions.weights[node.name])
+        if node.name in self._products:
+            self._weights(copied, self._products[node.name], self.decisions.weights[node.name])
+        biases = self._biases.get(node.name, {})
         for index, name in enumerate(node.input):
             if name in self.network.inputs and name in encoded:
                 copied.input[index] = f"{name}.dequantised"
-            elif name in self.decisions.operands and product is None:
+            elif name in biases:
+                copied.input[index] = biases[name]
+            elif name in self.decisions.operands and node.name not in self._products:
                 copied.input[index] = self._operand(name)
         made = [name for name in node.output if name in encoded]
         copied.output[:] = [f"{name}.float" if name in encoded else name for name in node.output]
@@ -127,7 +131,11 @@ class _Writer:
         _annotate(self.nodes[-1], _bounds(weights.bits < 8, weights.low, weights.high))
         if weights.bias is not None:
             scales = weights.scales * x.scale
-            operands.append(self._dequantised(f"{stem}.bias", weights.bias, scales, 0 if per_channel else None))
+            bias = self._dequantised(f"{stem}.bias", weights.bias, scales, 0 if per_channel else None)
+            if product.adder is None or product.bias is None:
+                operands.append(bias)
+            else:
+                self._biases[product.adder] = {product.bias: bias}
         node.input[:] = [node.input[0], *operands]
         kept = [attribute for attribute in node.attribute if attribute.name not in ("alpha", "beta")]
         del node.attribute[:]

@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import onnx
 from rich.console import Console
 from rich.table import Table
 
 from gatewright.quantize.execute import run_batches
 from gatewright.quantize.network import Network
 from gatewright.quantize.options import QuantiseOptions
-from gatewright.quantize.plan import ACTIVATIONS, CARRIERS, PRODUCTS, weights_of
+from gatewright.quantize.plan import CARRIERS
+from gatewright.quantize.products import Product, weights_of
 from gatewright.quantize.qdq import Decisions
 from gatewright.quantize.scales import Encoding
 
@@ -143,19 +145,23 @@ def _layer(network: Network, decisions: Decisions, tensor: str, agreement: Agree
     node = network.producer.get(tensor)
     if node is None:
         return LayerReport(tensor, "input", tensor, encoding, agreement)
-    op = node.op_type
-    before = network.producer.get(node.input[0])
-    if op in ACTIVATIONS and before is not None and node.input[0] not in decisions.encodings:
-        node, op = before, f"{before.op_type} {op}"
-    weights = _weights(network, decisions, node.name) if node.op_type in PRODUCTS else None
-    return LayerReport(node.name, op, tensor, encoding, agreement, weights)
+    ops = [node.op_type]
+    while (name := _inner(network, decisions, node)) is not None:
+        node = network.producer[name]
+        ops.insert(0, node.op_type)
+    product = next((product for product in decisions.plan.products if product.node == node.name), None)
+    weights = None if product is None else _weights(network, decisions, product)
+    return LayerReport(node.name, " ".join(ops), tensor, encoding, agreement, weights)
 
 
-def _weights(network: Network, decisions: Decisions, name: str) -> WeightReport | None:
-    product = next((product for product in decisions.plan.products if product.node == name), None)
-    if product is None:
-        return None
-    found, (exact, _) = decisions.weights[name], weights_of(network, product)
+def _inner(network: Network, decisions: Decisions, node: onnx.NodeProto) -> str | None:
+    """The operand of a node that exists only between the node and the one before it."""
+    computed = [name for name in node.input if name in network.producer and name not in decisions.encodings]
+    return computed[0] if computed else None
+
+
+def _weights(network: Network, decisions: Decisions, product: Product) -> WeightReport:
+    found, (exact, _) = decisions.weights[product.node], weights_of(network, product)
     off = found.dequantise() - exact
     noise = _decibel(float(np.vdot(exact, exact)), float(np.vdot(off, off)))
     return WeightReport(found.bits, tuple(map(float, found.scales)), noise)

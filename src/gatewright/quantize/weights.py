@@ -59,6 +59,8 @@ def quantise_weights(
     """
     if not (np.isfinite(weights).all() and (bias is None or np.isfinite(bias).all())):
         raise ModelError("weights and bias must be finite")
+    if bias is None and means is not None:
+        bias = np.zeros(len(weights))
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     search = options.dyadic or options.method(bits) != "minmax"
     lowest = low if search else -high
