@@ -13,7 +13,7 @@ __all__ = [
 
 
 class GatewrightError(Exception):
-    """Base of all of Gatewright's own errors; the message alone must tell a user what is wrong and what would be right."""
+    """Base of all of Gatewright's own errors; the message alone tells what is wrong and what would be right."""
 
     exit_status = 2
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,13 +19,17 @@ import numpy as np
 from gatewright.errors import DataError, ProgramError
 from gatewright.ir import Port, TensorType
 
-__all__ = ["Binding", "LayerInfo", "Program", "Region", "RegionKind", "Result"]
+__all__ = ["Arrays", "Binding", "LayerInfo", "Program", "Region", "RegionKind", "Result", "by_name"]
+
+Arrays = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
+"""Inputs as a user may give them: the only one, all in order, or by the model's names."""
 
 RegionKind = Literal["program", "constants", "input", "output", "scratch"]
 
 FORMAT = "gatewright program"
 FORMAT_VERSION = 1
-_ALIGNMENT = 64  # of each region's data within program.bin
+IMAGE_ALIGNMENT = 64
+"""Of each region's data within `program.bin`."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +96,15 @@ class Binding:
 class LayerInfo:
     """One layer as the report shows it; its place in `Program.layers` is the index of its time stamp.
 
-    `limit_cycles` is the least the machine's array would need: macs / macs_per_cycle, rounded up.
+    `limit_cycles` is the least the machine's array would need: macs / macs_per_cycle, rounded up. `transfer_bytes` are
+    the parameters that this layer's tiling brings in, as often as it does; None if the compiler does not say.
     """
 
     name: str
     op: str
     macs: int
     limit_cycles: int
+    transfer_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ class Program:
     def macs(self) -> int:
         return sum(layer.macs for layer in self.layers)
 
-    def encode(self, arrays: Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+    def encode(self, arrays: Arrays) -> list[np.ndarray]:
         """Model inputs, by name or in order, as the graph's integers.
 
         Raises
@@ -161,22 +168,26 @@ class Program:
         DataError
             If an input is missing, unknown, or does not fit; the message names it.
         """
-        named = _by_name(self.inputs, arrays)
+        named = by_name([binding.title for binding in self.inputs], arrays)
         return [b.port.encode(named[b.title]) if b.port else np.asarray(named[b.title]) for b in self.inputs]
 
     def decode(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The graph's outputs in the model's own types and names, after the steps that stay on the host."""
         return {b.title: b.port.decode(outputs[b.name]) if b.port else outputs[b.name] for b in self.outputs}
 
+    def image_offsets(self) -> tuple[int, ...]:
+        """Where each region's data begins in `program.bin`."""
+        sizes = [-(-len(region.data) // IMAGE_ALIGNMENT) * IMAGE_ALIGNMENT for region in self.regions]
+        return tuple(accumulate(sizes, initial=0))[:-1]
+
     def save(self, folder: Path | str) -> None:
         """Write `program.json` and `program.bin` into an existing folder."""
         image = bytearray()
         regions = []
-        for region in self.regions:
-            image.extend(bytes(-len(image) % _ALIGNMENT))
-            place = {"offset": len(image), "size": len(region.data)}
+        for region, offset in zip(self.regions, self.image_offsets(), strict=True):
+            place = {"offset": offset, "size": len(region.data)}
             regions.append({"name": region.name, "kind": region.kind, "size": region.size, "data": place})
-            image.extend(region.data)
+            image.extend(bytes(offset - len(image)) + region.data)
         description = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -232,19 +243,17 @@ class Program:
         )
 
 
-def _by_name(
-    bindings: Sequence[Binding], arrays: Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
-) -> dict[str, np.ndarray]:
-    titles = [binding.title for binding in bindings]
+def by_name(names: Sequence[str], arrays: Arrays) -> Mapping[str, np.ndarray]:
+    """Inputs given as one array, in order, or by name, all by name; raises `DataError` unless they are these names."""
     if isinstance(arrays, np.ndarray):
         arrays = [arrays]
     if not isinstance(arrays, Mapping):
-        if len(arrays) != len(titles):
-            raise DataError(f"{len(titles)} inputs ({', '.join(titles)}) must be given, not {len(arrays)}")
-        arrays = dict(zip(titles, arrays, strict=True))
-    if set(arrays) != set(titles):
-        raise DataError(f"inputs must be {', '.join(titles)}, not {', '.join(arrays) or 'none'}")
-    return dict(arrays)
+        if len(arrays) != len(names):
+            raise DataError(f"{len(names)} inputs ({', '.join(names)}) must be given, not {len(arrays)}")
+        return dict(zip(names, arrays, strict=True))
+    if set(arrays) != set(names):
+        raise DataError(f"inputs must be {', '.join(names)}, not {', '.join(arrays) or 'none'}")
+    return arrays
 
 
 def _region_from_json(region: dict[str, Any], image: bytes) -> Region:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from gatewright.hdl.csr_map import SHELL_ID, SHELL_VERSION, ErrorCode, RegisterMap
 from gatewright.hdl.instruction import Queue
 from gatewright.host.registers import Registers
+from gatewright.program import Binding, Program
 
-__all__ = ["c_header", "registers_of"]
+__all__ = ["c_header", "c_program", "registers_of"]
 
 
 def registers_of(register_map: RegisterMap) -> Registers:
@@ -26,10 +28,15 @@ def registers_of(register_map: RegisterMap) -> Registers:
 
 def c_header(register_map: RegisterMap) -> str:
     """The register map as C macros: offsets, strides and counts of arrays, shifts and masks of fields, error codes."""
-    return "\n".join(_lines(register_map)) + "\n"
+    return "\n".join(_register_lines(register_map)) + "\n"
 
 
-def _lines(register_map: RegisterMap) -> Iterator[str]:
+def c_program(program: Program) -> str:
+    """The numbers of a program as one C constant, `gw_the_program`; its image is `program.bin`."""
+    return "\n".join(_program_lines(program)) + "\n"
+
+
+def _register_lines(register_map: RegisterMap) -> Iterator[str]:
     yield "/* Registers of the machine, written by Gatewright: do not edit. */"
     yield "#ifndef GATEWRIGHT_REGISTERS_H"
     yield "#define GATEWRIGHT_REGISTERS_H"
@@ -54,3 +61,33 @@ def _lines(register_map: RegisterMap) -> Iterator[str]:
         yield f"#define GW_ERROR_{code.name} {code.value}u"
     yield ""
     yield "#endif"
+
+
+def _program_lines(program: Program) -> Iterator[str]:
+    yield "/* One program, written by Gatewright: do not edit. Its image is program.bin. */"
+    yield "#ifndef GATEWRIGHT_PROGRAM_H"
+    yield "#define GATEWRIGHT_PROGRAM_H"
+    yield ""
+    yield '#include "gatewright.h"'
+    yield ""
+    yield "static const gw_region gw_the_regions[] = {"
+    for region, offset in zip(program.regions, program.image_offsets(), strict=True):
+        yield f"    {{{region.size}u, {offset}u, {len(region.data)}u}}, /* {region.name} */"
+    yield "};"
+    for kind, bindings in (("inputs", program.inputs), ("outputs", program.outputs)):
+        yield f"static const gw_tensor gw_the_{kind}[] = {{"
+        yield from (_tensor_line(binding) for binding in bindings)
+        yield "};"
+    yield "static const gw_program gw_the_program = {"
+    yield f"    {program.config_digest:#010x}u, {program.instruction_count}u, {len(program.regions)}u, gw_the_regions,"
+    yield f"    {len(program.inputs)}u, gw_the_inputs, {len(program.outputs)}u, gw_the_outputs,"
+    yield "};"
+    yield ""
+    yield "#endif"
+
+
+def _tensor_line(binding: Binding) -> str:
+    scale = binding.port.scale if binding.port and binding.port.scale else 0.0
+    zero = binding.port.zero_point if binding.port else 0
+    numbers = f"{binding.region}u, {binding.offset}u, {binding.size}u, {scale!r}, {zero}"
+    return f"    {{{json.dumps(binding.title)}, {numbers}}}, /* {binding.type} */"

@@ -1,0 +1,19 @@
+"""Reports: the same figures as JSON and on a terminal, the manifest, and the tables of the documentation."""
+
+from gatewright.report.figures import Comparison, Reference, compulsory_bytes, parameters_bytes, report_figures
+from gatewright.report.manifest import build_manifest
+from gatewright.report.support import parameter_table, support_table
+from gatewright.report.terminal import render_report, render_text
+
+__all__ = [
+    "Comparison",
+    "Reference",
+    "build_manifest",
+    "compulsory_bytes",
+    "parameter_table",
+    "parameters_bytes",
+    "render_report",
+    "render_text",
+    "report_figures",
+    "support_table",
+]

@@ -1,0 +1,120 @@
+"""The figures of `report.json`: what a network costs on a machine, what was measured, how near that is to the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gatewright.build import Build
+from gatewright.ir import Constant, Graph, TensorType
+from gatewright.program import LayerInfo, Result
+
+__all__ = ["Comparison", "Reference", "compulsory_bytes", "parameters_bytes", "report_figures"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How a build's outputs compare with ONNX Runtime's: share of values that differ, by how many steps of the output
+    at most (None where an output has no steps, as an index has none), share of samples with the same largest value.
+    """
+
+    mismatch_rate: float
+    max_steps: int | None
+    top1_equal: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a verification found: whether all engines agree, and how the agreed values compare with the reference."""
+
+    equal: bool
+    max_abs_difference: int
+    reference: Reference | None = None
+
+
+def report_figures(
+    build: Build, model: Result | None = None, rtl: Result | None = None, comparison: Comparison | None = None
+) -> dict[str, Any]:
+    """The contents of `report.json`; what was not measured is None."""
+    machine, config, program = build.target, build.config, build.program
+    bus_bytes = machine.data_width(config) // 8
+    compulsory = compulsory_bytes(build.graph)
+    limit = max(sum(layer.limit_cycles for layer in program.layers), -(-compulsory // bus_bytes))
+    return {
+        "model": program.name,
+        "target": program.target,
+        "config": dict(program.config),
+        "batch": build.graph.inputs[0].type.shape[0],
+        "macs": program.macs,
+        "multipliers": machine.multipliers(config),
+        "parameters_bytes": parameters_bytes(build.graph),
+        "compulsory_bytes": compulsory,
+        "bus_bytes": bus_bytes,
+        "limit_cycles": limit,
+        "reachable_cycles": _reachable_cycles(program.layers, bus_bytes),
+        "cycles": {"model": model.cycles if model else None, "rtl": rtl.cycles if rtl else None},
+        "efficiency": _ratio(limit, rtl.cycles if rtl else None),
+        "equal": comparison.equal if comparison else None,
+        "max_abs_difference": comparison.max_abs_difference if comparison else None,
+        "reference": _reference(comparison),
+        "memory_bytes": machine.memory_bytes(config),
+        "multipliers_outside_array": machine.multipliers_outside_array(config),
+        "counters": dict(rtl.counters) if rtl else None,
+        "layers": list(_layers(program.layers, rtl)),
+    }
+
+
+def parameters_bytes(graph: Graph) -> int:
+    """All parameters once, packed: weights and biases at the width of their type, and unsigned numbers (multipliers,
+    shifts, tables) at the width of the largest of each constant.
+    """
+    used = [constant for constant in graph.constants if graph.consumers(constant.name)]
+    return -(-sum(_packed_bits(constant) for constant in used) // 8)
+
+
+def compulsory_bytes(graph: Graph) -> int:
+    """Bytes that must cross the bus whatever the machine: parameters, network input and network output, each once."""
+    ends = [*(value.type for value in graph.inputs), *(graph.type_of(name) for name in graph.outputs)]
+    return parameters_bytes(graph) + sum(_type_bytes(kind) for kind in ends)
+
+
+def _packed_bits(constant: Constant) -> int:
+    dtype = constant.type.dtype
+    width = dtype.width if dtype.signed else int(constant.array.max()).bit_length()
+    return constant.type.size * width
+
+
+def _type_bytes(kind: TensorType) -> int:
+    return -(-kind.size * kind.dtype.width // 8)
+
+
+def _reachable_cycles(layers: tuple[LayerInfo, ...], bus_bytes: int) -> int | None:
+    """The bound with finite memories: each layer takes the longer of computing and bringing its parameters in."""
+    if any(layer.transfer_bytes is None for layer in layers):
+        return None
+    return sum(max(layer.limit_cycles, -(-(layer.transfer_bytes or 0) // bus_bytes)) for layer in layers)
+
+
+def _layers(layers: tuple[LayerInfo, ...], rtl: Result | None) -> Iterator[dict[str, Any]]:
+    measured = rtl.layer_cycles if rtl and rtl.layer_cycles else (None,) * len(layers)
+    for layer, cycles in zip(layers, measured, strict=True):
+        yield {
+            "name": layer.name,
+            "op": layer.op,
+            "macs": layer.macs,
+            "limit_cycles": layer.limit_cycles,
+            "cycles": cycles,
+            "efficiency": _ratio(layer.limit_cycles, cycles),
+        }
+
+
+def _reference(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None or comparison.reference is None:
+        return None
+    found = comparison.reference
+    return {"mismatch_rate": found.mismatch_rate, "max_steps": found.max_steps, "top1_equal": found.top1_equal}
+
+
+def _ratio(limit: int, cycles: int | None) -> float | None:
+    return round(limit / cycles, 4) if cycles else None
