@@ -8,12 +8,14 @@ from gatewright.quantize.accuracy import accuracy
 from gatewright.quantize.options import QuantiseOptions, parse_bits
 from gatewright.quantize.pipeline import quantise, quantise_model
 from gatewright.quantize.report import Agreement, LayerReport, QuantisationReport, WeightReport
+from gatewright.quantize.samples import Samples
 
 __all__ = [
     "Agreement",
     "LayerReport",
     "QuantisationReport",
     "QuantiseOptions",
+    "Samples",
     "WeightReport",
     "accuracy",
     "parse_bits",

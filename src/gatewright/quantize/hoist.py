@@ -7,7 +7,7 @@ from gatewright.quantize.plan import ACTIVATIONS
 
 __all__ = ["hoist_activations"]
 
-_MONOTONE = frozenset({"Flatten", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
+_MONOTONE = frozenset({"Flatten", "GlobalMaxPool", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 def hoist_activations(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,10 +1,12 @@
 """The path from a float model to a graph: normalise, calibrate, choose, insert, import, measure."""
 
+from dataclasses import replace
+
 import onnx
 
 from gatewright.errors import ModelError
-from gatewright.frontends.onnx import import_onnx, normalise
-from gatewright.ir import Graph
+from gatewright.frontends.onnx import ImportOptions, import_onnx, normalise
+from gatewright.ir import Graph, Rounding
 from gatewright.quantize.decide import decide
 from gatewright.quantize.hoist import hoist_activations
 from gatewright.quantize.network import Network
@@ -20,21 +22,30 @@ _INTEGER = frozenset({"DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLin
 
 
 def quantise(
-    model: onnx.ModelProto, samples: Samples | None, options: QuantiseOptions | None = None, batch: int | None = None
+    model: onnx.ModelProto,
+    samples: Samples | None,
+    options: QuantiseOptions | None = None,
+    importing: ImportOptions | None = None,
 ) -> tuple[Graph, QuantisationReport]:
     """Quantise a float model and import it: the graph, and how far each layer is from the float network.
 
-    `samples` are typical inputs, one array [samples, ...] of floats, or one for each input by name. `batch` sets a
-    first dimension that the model leaves open.
+    `samples` are typical inputs, one array [samples, ...] of floats, or one for each input by name. Power-of-two
+    scales round half up, whatever `importing` says.
     """
-    quantised, report = quantise_model(model, samples, options, batch)
-    return import_onnx(quantised), report
+    options, importing = options or QuantiseOptions(), importing or ImportOptions()
+    if options.dyadic:
+        importing = replace(importing, rounding=Rounding.HALF_UP)
+    quantised, report = quantise_model(model, samples, options, importing.batch)
+    return import_onnx(quantised, importing), report
 
 
 def quantise_model(
     model: onnx.ModelProto, samples: Samples | None, options: QuantiseOptions | None = None, batch: int | None = None
 ) -> tuple[onnx.ModelProto, QuantisationReport]:
-    """As `quantise`, but the quantised model stays ONNX, which ONNX Runtime executes and the importer reads."""
+    """As `quantise`, but the quantised model stays ONNX, which ONNX Runtime executes and the importer reads.
+
+    `batch` sets a first dimension that the model leaves open.
+    """
     options = options or QuantiseOptions()
     integer = sorted({node.op_type for node in model.graph.node} & _INTEGER)
     if integer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from gatewright.quantize.functions import inner_values
 from gatewright.quantize.network import Network
 from gatewright.quantize.products import PRODUCTS, Product, find_adders, find_products
 
@@ -13,7 +14,7 @@ __all__ = ["ACTIVATIONS", "CARRIERS", "HOST", "Plan", "make_plan"]
 # Values pass through unchanged: input and output share one encoding, and the operator only moves integers.
 CARRIERS = frozenset(
     {
-        "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "MaxPool", "Pad", "Reshape", "Resize", "Slice",
+        "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "MaxPool", "Pad", "Reshape", "Resize", "Slice",
         "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample",
     }
 )  # fmt: skip
@@ -50,12 +51,12 @@ def make_plan(network: Network) -> Plan:
     """Decide from the structure alone.
 
     1. Every float activation is encoded, except within the host's tail, between a product and the addition of its
-       bias, and between a product or a sum and the one Relu or Clip that reads it.
+       bias, between a product or a sum and the one Relu or Clip that reads it, and within a function of one activation.
     2. A carrier's inputs and outputs share an encoding; what carriers alone produce has no say in it.
     """
     host, adders = set(_host_values(network)), dict(find_adders(network))
     fused = dict(_fused_values(network)) | {value: node.output[0] for value, (node, _) in adders.items()}
-    skipped = host | set(fused)
+    skipped = host | set(fused) | inner_values(network, fused)
     names = [*network.inputs, *(name for node in network.nodes for name in node.output if name)]
     encoded = tuple(name for name in names if network.is_float(name) and name not in skipped)
     leader = {name: name for name in encoded}
@@ -75,10 +76,11 @@ def make_plan(network: Network) -> Plan:
 
 
 def _host_values(network: Network) -> Iterator[str]:
-    """The outputs of host operators and of everything that reads them."""
+    """The outputs of host operators, a sigmoid at the end among them, and of everything that reads them."""
     found: set[str] = set()
     for node in network.nodes:
-        if node.op_type in HOST or found.intersection(node.input):
+        last_sigmoid = node.op_type == "Sigmoid" and node.output[0] not in network.consumers
+        if node.op_type in HOST or last_sigmoid or found.intersection(node.input):
             found.update(node.output)
             yield from node.output
 

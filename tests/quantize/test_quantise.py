@@ -1,0 +1,137 @@
+"""Small networks of every kind: close to the float network, and the graph equal to ONNX Runtime."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+
+from gatewright.frontends.onnx import ImportOptions, import_onnx
+from gatewright.frontends.reference import run_reference
+from gatewright.ir import AveragePool, Graph, Requantise, Rounding, verify
+from gatewright.quantize import QuantisationReport, QuantiseOptions, quantise, quantise_model
+
+Samples = Callable[..., np.ndarray]
+
+# The least signal to noise in dB of any output of the small networks, whose weights and inputs are random.
+BOUNDS = [
+    (QuantiseOptions(), 28),
+    (QuantiseOptions(activation_type="int8", per_channel=False), 27),
+    (QuantiseOptions(symmetric_activations=True), 24),
+    (QuantiseOptions(calibration="percentile"), 20),
+    (QuantiseOptions(calibration="mse"), 28),
+    (QuantiseOptions(scales="pow2"), 20),
+    (QuantiseOptions(scales="pow2", activation_type="int8"), 20),
+    (QuantiseOptions(scales="pow2", symmetric_activations=False), 22),
+    (QuantiseOptions(6, 6), 17),
+    (QuantiseOptions(4, 4), 6),
+    (QuantiseOptions(8, 3), 6),
+    (QuantiseOptions(5, 5, scales="pow2", symmetric_activations=False), 8),
+]
+
+
+def integers(graph: Graph, array: np.ndarray) -> dict[str, np.ndarray]:
+    return graph.evaluate(graph.input_ports[0].encode(array), keep=True)
+
+
+@pytest.mark.parametrize(("options", "bound"), BOUNDS)
+def test_close_to_the_float_network(
+    network: onnx.ModelProto, samples: Samples, options: QuantiseOptions, bound: float
+) -> None:
+    _, report = quantise(network, samples(network), options)
+    for agreement in report.outputs.values():
+        assert agreement.sqnr_db is None or agreement.sqnr_db > bound
+
+
+@pytest.mark.parametrize(("options", "bound"), BOUNDS)
+def test_the_graph_equals_onnx_runtime_up_to_isolated_steps(
+    network: onnx.ModelProto, samples: Samples, options: QuantiseOptions, bound: float
+) -> None:
+    arrays = samples(network, 12)
+    model, _ = quantise_model(network, arrays, options)
+    rounding = Rounding.HALF_UP if options.dyadic else Rounding.HALF_EVEN
+    graph = import_onnx(model, ImportOptions(rounding=rounding))
+    verify(graph)
+    steps = []
+    for sample in arrays[:, None]:
+        expected = run_reference(model, {"x": sample})
+        found = integers(graph, sample)
+        for port, name in zip(graph.output_ports, graph.outputs, strict=True):
+            off = np.abs(port.decode(found[name]) - expected[port.name])
+            steps.append(off / (port.scale if not port.tail else 1 / 64))
+    steps = np.concatenate([step.ravel() for step in steps])
+    assert np.mean(steps > 0.5) < 0.02
+    assert steps.max() < 2.5
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8"])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_the_graph_has_the_widths_asked_for(network: onnx.ModelProto, samples: Samples, bits: int, kind: str) -> None:
+    arrays = samples(network, 8)
+    graph, _ = quantise(network, arrays, QuantiseOptions(bits, bits, output_bits=bits, activation_type=kind))
+    activations = {str(node.type.dtype) for node in graph.nodes if node.type.dtype.width <= 8}
+    assert activations == {f"{'i' if kind == 'int8' else 'u'}{bits}"}
+    weights = {constant.type.dtype for constant in graph.constants if constant.name.endswith(".weight")}
+    assert {str(dtype) for dtype in weights} == {f"i{bits}"}
+
+
+def test_requantisation_is_a_shift_when_scales_are_powers_of_two(network: onnx.ModelProto, samples: Samples) -> None:
+    graph, _ = quantise(network, samples(network), QuantiseOptions(scales="pow2"))
+    requantised = [node for node in graph.nodes if isinstance(node.op, Requantise)]
+    assert requantised
+    for node in requantised:
+        assert (graph.constant(node.inputs[1]).array == 1).all()
+        assert (graph.constant(node.inputs[2]).array >= 1).all()
+        assert node.op.rounding is Rounding.HALF_UP
+    for node in graph.nodes:
+        if hasattr(node.op, "mul_a"):
+            assert node.op.mul_a & (node.op.mul_a - 1) == 0
+            assert node.op.mul_b & (node.op.mul_b - 1) == 0
+        if isinstance(node.op, AveragePool):
+            assert all(mul == 1 for divisor, mul in node.op.multipliers if divisor & (divisor - 1) == 0)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_batch_of_any_size_gives_the_same_integers(small: onnx.ModelProto, samples: Samples, batch: int) -> None:
+    arrays = samples(small, 6)
+    single, _ = quantise(small, arrays)
+    graph, _ = quantise(small, arrays, importing=ImportOptions(batch=batch))
+    found = integers(graph, arrays[:batch])[graph.outputs[0]]
+    expected = [integers(single, array[None])[single.outputs[0]] for array in arrays[:batch]]
+    assert np.array_equal(found, np.concatenate(expected))
+
+
+def test_several_inputs(builder: type) -> None:
+    net = builder("batch", 4)
+    net.inputs.append(onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 4]))
+    model = net.model(net.node("Relu", net.node("Add", net.gemm("x", 4, 6), net.gemm("y", 4, 6))))
+    generator = np.random.default_rng(0)
+    arrays = {name: generator.normal(size=(20, 4)).astype(np.float32) for name in ("x", "y")}
+    graph, report = quantise(model, arrays)
+    assert [port.name for port in graph.input_ports] == ["x", "y"]
+    assert next(iter(report.outputs.values())).sqnr_db > 28
+
+
+@pytest.mark.parametrize("steps", [("Sigmoid", "Mul"), ("HardSigmoid", "Mul"), ("Relu",), ("Tanh",), ("LeakyRelu",)])
+def test_functions_of_one_activation(builder: type, samples: Samples, steps: tuple[str, ...]) -> None:
+    net = builder(1, 3, 6, 6)
+    x = net.conv("x", 3, 4)
+    y = net.node(steps[0], x)
+    y = net.node("Mul", x, y) if len(steps) > 1 else y
+    model = net.model(net.conv(y, 4, 2))
+    graph, report = quantise(model, samples(model))
+    assert next(iter(report.outputs.values())).sqnr_db > 28
+    assert sum(node.op.name == "lut" for node in graph.nodes) <= 1
+
+
+def test_the_report_says_what_it_measured(small: onnx.ModelProto, samples: Samples, tmp_path: object) -> None:
+    _, report = quantise(small, samples(small), QuantiseOptions(8, 4))
+    assert isinstance(report, QuantisationReport)
+    assert [layer.op for layer in report.layers] == ["input", "Conv Relu", "Conv Relu", "Gemm Relu", "Gemm"]
+    assert [layer.weights.bits if layer.weights else None for layer in report.layers] == [None, 4, 4, 4, 4]
+    assert len(report.layers[1].weights.scales) == 8
+    assert "SQNR dB" in str(report)
+    assert "float accuracy 99.00 %" in str(report.with_accuracy(float=0.99)).replace("99.00%", "99.00 %")
+    text = report.to_json()
+    assert text["options"]["weight_bits"] == 4
+    assert text["layers"][0]["agreement"]["sqnr_db"] > 30
