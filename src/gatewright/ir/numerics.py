@@ -130,8 +130,9 @@ def _product(x: np.ndarray, factor: np.ndarray) -> np.ndarray:
 
 def _clip(rounded: np.ndarray, zero: int, low: int, high: int) -> np.ndarray:
     # Bounds are moved instead of values, so that adding the zero point cannot overflow.
-    low, high = max(low - zero, -_INT64_MAX - 1), min(high - zero, _INT64_MAX)
-    return np.clip(rounded, low, high).astype(np.int64) + zero
+    if low - zero < -_INT64_MAX - 1 or high - zero > _INT64_MAX:
+        return np.clip(rounded.astype(object) + zero, low, high).astype(np.int64)
+    return np.clip(rounded, low - zero, high - zero).astype(np.int64) + zero
 
 
 def quantise_multiplier(real: float, bits: int = 17) -> tuple[int, int]:

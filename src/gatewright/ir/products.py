@@ -17,15 +17,22 @@ _BLOCK_ELEMENTS = 1 << 21  # gathered windows at a time: 8 MB of float32 stays n
 
 def exact_format(x: np.ndarray, weights: np.ndarray) -> DTypeLike:
     """The fastest element type in which every sum over a row of `weights` (first axis: outputs) is exact."""
-    if not weights.size or not x.size:
-        return np.int64
     rows = weights.reshape(len(weights), -1)
-    wide = object if largest(weights) * rows.shape[1] >= 1 << 62 else np.int64
-    bound = largest(x) * max(int(np.abs(rows.astype(wide)).sum(axis=1).max()), 1)
+    bound = largest(x) * largest(rows) * rows.shape[1]  # crude, but cheap and often enough
+    if bound > 1 << 24:
+        bound = largest(x) * max(_magnitude(rows), 1)
     for limit, dtype in ((24, np.float32), (53, np.float64), (62, np.int64)):
         if bound <= 1 << limit:
             return dtype
     return object
+
+
+def _magnitude(rows: np.ndarray) -> int:
+    """The largest `Σ |w|` of a row."""
+    wide = object if largest(rows) * rows.shape[1] >= 1 << 62 else np.int64
+    step = max(1, _BLOCK_ELEMENTS // rows.shape[1])
+    blocks = (rows[start : start + step].astype(wide) for start in range(0, len(rows), step))
+    return max(int(np.abs(block).sum(axis=1).max()) for block in blocks)
 
 
 def multiply(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -44,19 +51,21 @@ def convolve(x: np.ndarray, weights: np.ndarray, strides: Pair, pads: Pads, dila
 
 
 def _gathered(x: np.ndarray, weights: np.ndarray, strides: Pair, dilations: Pair, groups: int) -> np.ndarray:
-    """Windows as rows of a matrix (im2col), a block of output rows at a time."""
+    """Windows as rows of a matrix (im2col), a block of output rows, or of small images, at a time."""
     outputs, height, width, depth = weights.shape
     view = windows(x, (height, width), strides, dilations)  # [N, OH, OW, C, kh, kw]
     batch, rows, columns = view.shape[:3]
     matrices = weights.reshape(groups, outputs // groups, -1).transpose(0, 2, 1)
     result = np.empty((batch, rows, columns, outputs), weights.dtype)
     step = max(1, _BLOCK_ELEMENTS // (columns * groups * height * width * depth))
-    for image in range(batch):
+    images = max(1, step // rows)
+    for image in range(0, batch, images):
         for row in range(0, rows, step):
-            block = view[image, row : row + step]
-            taps = block.reshape(*block.shape[:2], groups, depth, height, width).transpose(2, 0, 1, 4, 5, 3)
+            block = view[image : image + images, row : row + step]
+            taps = block.reshape(*block.shape[:3], groups, depth, height, width).transpose(3, 0, 1, 2, 5, 6, 4)
             sums = taps.reshape(groups, -1, height * width * depth) @ matrices  # [groups, pixels, O/groups]
-            result[image, row : row + step] = sums.transpose(1, 0, 2).reshape(block.shape[0], columns, outputs)
+            pixels = sums.transpose(1, 0, 2).reshape(*block.shape[:3], outputs)
+            result[image : image + images, row : row + step] = pixels
     return result
 
 
