@@ -1,0 +1,217 @@
+"""From a transfer instruction to AXI bursts: the part that load and store DMA share."""
+
+from amaranth.hdl import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gatewright.hdl.axi import ADDRESS_WIDTH, BURST_BEATS
+from gatewright.hdl.core_port import SCRATCH_ADDRESS_WIDTH
+from gatewright.hdl.csr_map import INDEX_WIDTH
+from gatewright.hdl.instruction import INSTRUCTION_BITS, REGION_COUNT, TRANSFER
+
+__all__ = ["COMMAND", "FAULT", "BurstPlan", "BurstPlanner", "BurstSplitter", "SegmentWalker", "lane_mask"]
+
+LENGTH_WIDTH = 20
+
+COMMAND = data.StructLayout({"word": unsigned(INSTRUCTION_BITS), "index": unsigned(INDEX_WIDTH)})
+"""An instruction on its way from a queue to its unit, with its place in the program."""
+
+FAULT = data.StructLayout(
+    {"valid": unsigned(1), "index": unsigned(INDEX_WIDTH), "address": unsigned(ADDRESS_WIDTH)},
+)
+"""An error in this cycle: the instruction to blame, and the address if it met it on the bus."""
+
+_ORIGIN = {"memory": unsigned(3), "index": unsigned(INDEX_WIDTH), "last": unsigned(1)}
+
+SEGMENT = data.StructLayout(
+    {
+        "address": unsigned(ADDRESS_WIDTH),
+        "length": unsigned(LENGTH_WIDTH),
+        "scratch": unsigned(SCRATCH_ADDRESS_WIDTH),
+        **_ORIGIN,
+    }
+)
+"""Contiguous bytes; `last` of its instruction."""
+
+
+def BurstPlan(bus_bytes: int) -> data.StructLayout:
+    """One burst, and which bytes of it count.
+
+    `length` is beats minus 1. Of the first beat the lanes from `first_lane` on are meant, of the last one those up to
+    and including `last_lane`. `scratch` is the scratchpad address of lane 0 of the first beat, meant or not.
+    """
+    lane = range(bus_bytes)
+    return data.StructLayout(
+        {
+            "address": unsigned(ADDRESS_WIDTH),
+            "length": range(BURST_BEATS),
+            "first_lane": lane,
+            "last_lane": lane,
+            "scratch": unsigned(SCRATCH_ADDRESS_WIDTH),
+            **_ORIGIN,
+        }
+    )
+
+
+def lane_mask(plan: data.View, first: Value, last: Value, bus_bytes: int) -> Value:
+    """The lanes of a beat that are meant, given whether it is the first or last beat of the planned burst."""
+    every = Const((1 << bus_bytes) - 1, bus_bytes)
+    from_first = (every << plan.first_lane)[:bus_bytes]
+    to_last = every >> ~plan.last_lane
+    return Mux(first, from_first, every) & Mux(last, to_last, every)
+
+
+class SegmentWalker(wiring.Component):
+    """Walks the nest of transfer instructions; one segment a cycle, also from one instruction to the next.
+
+    An instruction accepted in cycle t gives its first segment in cycle t + 2.
+    """
+
+    commands: In(stream.Signature(COMMAND))
+    bases: In(ADDRESS_WIDTH).array(REGION_COUNT)
+    segments: Out(stream.Signature(SEGMENT))
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        transfer = data.View(TRANSFER, self.commands.p.word)
+        segment = self.segments.p
+
+        # stage 1: where the transfer starts in memory
+        pending = Signal()
+        pending_transfer = Signal(TRANSFER)
+        pending_address = Signal(ADDRESS_WIDTH)
+        pending_index = Signal(INDEX_WIDTH)
+        take = Signal()
+        m.d.comb += self.commands.ready.eq(~pending | take)
+        with m.If(self.commands.ready):
+            m.d.sync += [
+                pending.eq(self.commands.valid),
+                pending_transfer.eq(transfer),
+                pending_address.eq(Array(self.bases)[transfer.region] + transfer.offset),
+                pending_index.eq(self.commands.p.index),
+            ]
+
+        # stage 2: the nest
+        walked = Signal(TRANSFER)  # count0 and count1 hold what is left
+        row_count = Signal.like(transfer.count0)
+        row_address = Signal(ADDRESS_WIDTH)
+        row_done = walked.count0 == 1
+        step = self.segments.valid & self.segments.ready
+        next_row = (row_address + walked.stride1)[:ADDRESS_WIDTH]
+        m.d.comb += [
+            segment.last.eq(row_done & (walked.count1 == 1)),
+            segment.length.eq(walked.length),
+            segment.scratch.eq(walked.scratch),
+            segment.memory.eq(walked.memory),
+            take.eq(pending & (~self.segments.valid | (step & segment.last))),
+        ]
+        with m.If(take):
+            m.d.sync += [
+                walked.eq(pending_transfer),
+                row_count.eq(pending_transfer.count0),
+                row_address.eq(pending_address),
+                self.segments.valid.eq(1),
+                segment.address.eq(pending_address),
+                segment.index.eq(pending_index),
+            ]
+        with m.Elif(step):
+            m.d.sync += [
+                self.segments.valid.eq(~segment.last),
+                walked.scratch.eq(walked.scratch + walked.length),
+                walked.count0.eq(Mux(row_done, row_count, walked.count0 - 1)),
+                segment.address.eq(Mux(row_done, next_row, segment.address + walked.stride0)),
+            ]
+            with m.If(row_done):
+                m.d.sync += [walked.count1.eq(walked.count1 - 1), row_address.eq(next_row)]
+        return m
+
+
+class BurstSplitter(wiring.Component):
+    """Cuts segments into bursts; one burst a cycle, also from one segment to the next.
+
+    Bursts end at multiples of `BURST_BEATS` beats: so they are short enough, and 4 KiB boundaries are among these.
+    A segment accepted in cycle t gives its first burst in cycle t + 1.
+    """
+
+    def __init__(self, bus_bytes: int) -> None:
+        self.bus_bytes = bus_bytes
+        super().__init__(
+            {
+                "segments": In(stream.Signature(SEGMENT)),
+                "bursts": Out(stream.Signature(BurstPlan(bus_bytes))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        segment, burst = self.segments.p, self.bursts.p
+        block = BURST_BEATS * self.bus_bytes
+        lane_bits = self.bus_bytes.bit_length() - 1
+        block_bits = block.bit_length() - 1
+
+        # what is left of the segment: from `address` to `last_place` in the block that lies `blocks_left` further on
+        address = Signal(ADDRESS_WIDTH)
+        place = address[:block_bits]
+        last_place = Signal(block_bits)
+        blocks_left = Signal(LENGTH_WIDTH + 1 - block_bits)
+        scratch = Signal(SCRATCH_ADDRESS_WIDTH)
+        memory, index, last_segment = Signal(3), Signal(INDEX_WIDTH), Signal()
+
+        last_burst = Signal()
+        until = Signal(block_bits)  # the last byte of this burst, within the block
+        step = self.bursts.valid & self.bursts.ready
+        m.d.comb += [
+            last_burst.eq(blocks_left == 0),
+            until.eq(Mux(last_burst, last_place, block - 1)),
+            burst.address.eq(Cat(Const(0, lane_bits), address[lane_bits:])),
+            burst.length.eq(until[lane_bits:] - place[lane_bits:]),
+            burst.first_lane.eq(place[:lane_bits]),
+            burst.last_lane.eq(until[:lane_bits]),
+            burst.scratch.eq(scratch - place[:lane_bits]),
+            burst.memory.eq(memory),
+            burst.index.eq(index),
+            burst.last.eq(last_segment & last_burst),
+            self.segments.ready.eq(~self.bursts.valid | (step & last_burst)),
+        ]
+        with m.If(self.segments.ready):
+            m.d.sync += [
+                self.bursts.valid.eq(self.segments.valid),
+                address.eq(segment.address),
+                Cat(last_place, blocks_left).eq(segment.address[:block_bits] + segment.length - 1),
+                scratch.eq(segment.scratch),
+                memory.eq(segment.memory),
+                index.eq(segment.index),
+                last_segment.eq(segment.last),
+            ]
+        with m.Elif(step):
+            m.d.sync += [
+                address.eq(Cat(Const(0, block_bits), address[block_bits:] + 1)),
+                blocks_left.eq(blocks_left - 1),
+                scratch.eq(scratch + (block - place)),
+            ]
+        return m
+
+
+class BurstPlanner(wiring.Component):
+    """Transfer instructions in, bursts out. An instruction accepted in cycle t gives its first burst in cycle t + 3."""
+
+    def __init__(self, bus_bytes: int) -> None:
+        self.bus_bytes = bus_bytes
+        super().__init__(
+            {
+                "commands": In(stream.Signature(COMMAND)),
+                "bases": In(ADDRESS_WIDTH).array(REGION_COUNT),
+                "bursts": Out(stream.Signature(BurstPlan(bus_bytes))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.walker = walker = SegmentWalker()
+        m.submodules.splitter = splitter = BurstSplitter(self.bus_bytes)
+        wiring.connect(m, wiring.flipped(self.commands), walker.commands)
+        wiring.connect(m, walker.segments, splitter.segments)
+        wiring.connect(m, splitter.bursts, wiring.flipped(self.bursts))
+        for base, region in zip(walker.bases, self.bases, strict=True):
+            m.d.comb += base.eq(region)
+        return m

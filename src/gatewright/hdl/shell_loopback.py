@@ -1,0 +1,111 @@
+"""The smallest machine, to bring up a bus, a board or a driver: its core only keeps bytes, so that it copies memory."""
+
+from amaranth.hdl import *
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from gatewright.hdl.axi import Axi4, Axi4Lite
+from gatewright.hdl.core_port import READ_LATENCY, CorePort
+from gatewright.hdl.dispatch import DispatchRules
+from gatewright.hdl.instruction import Memory, Opcode, instruction_layout
+from gatewright.hdl.shell import Shell, ShellParameters
+
+__all__ = ["DELAY", "NOTHING", "LoopbackCore", "LoopbackMachine"]
+
+DELAY = instruction_layout({"cycles": unsigned(16)})
+"""CORE0: takes `cycles` cycles (at least 1), and reports its completion."""
+
+NOTHING = instruction_layout({})
+"""CORE1: takes no time, and reports nothing."""
+
+
+class LoopbackCore(wiring.Component):
+    """A core with an output scratchpad, addressed in bytes, and two instructions: `DELAY` and `NOTHING`."""
+
+    def __init__(self, bus_bits: int, scratch_bytes: int) -> None:
+        self.bus_bits = bus_bits
+        self.scratch_bytes = scratch_bytes
+        super().__init__({"shell": Out(CorePort(bus_bits))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        self._delay(m)
+        self._scratchpad(m)
+        return m
+
+    def _delay(self, m: Module) -> None:
+        shell = self.shell
+        delay = data.View(DELAY, shell.commands.payload)
+        left = Signal(16)
+        m.d.comb += [
+            shell.commands.ready.eq(left == 0),
+            shell.busy.eq(left != 0),
+            shell.computing.eq(left != 0),
+            shell.completed.eq(left == 1),
+        ]
+        with m.If(left != 0):
+            m.d.sync += left.eq(left - 1)
+        with m.Elif(shell.commands.valid & (delay.opcode == Opcode.CORE0)):
+            m.d.sync += left.eq(Mux(delay.cycles == 0, 1, delay.cycles))
+
+    def _scratchpad(self, m: Module) -> None:
+        """One memory for each byte lane, each with its own address: any alignment in one cycle."""
+        shell = self.shell
+        lanes = self.bus_bits // 8
+        lane_bits = lanes.bit_length() - 1
+        word_count = self.scratch_bytes // lanes
+        word_bits = word_count.bit_length() - 1
+        m.d.comb += [shell.write.ready.eq(1), shell.read.ready.eq(1)]
+        place = Signal(lane_bits)
+        rotated = []
+        for lane in range(lanes):
+            m.submodules[f"lane_{lane}"] = storage = memory.Memory(shape=8, depth=word_count, init=[])
+            write, read = storage.write_port(), storage.read_port()
+            # which byte of the beat meets this lane, and where
+            source = Signal(lane_bits, name=f"source_{lane}")
+            write_address = (shell.write.p.address + source)[lane_bits : lane_bits + word_bits]
+            wanted = Signal(lane_bits, name=f"wanted_{lane}")
+            read_address = (shell.read.p.address + wanted)[lane_bits : lane_bits + word_bits]
+            m.d.comb += [
+                source.eq(lane - shell.write.p.address[:lane_bits]),
+                wanted.eq(lane - shell.read.p.address[:lane_bits]),
+                write.addr.eq(write_address),
+                write.data.eq(shell.write.p.data.word_select(source, 8)),
+                write.en.eq(shell.write.valid & shell.write.p.mask.bit_select(source, 1)),
+                read.addr.eq(read_address),
+                read.en.eq(1),
+            ]
+            rotated.append(read.data)
+        m.d.sync += place.eq(shell.read.p.address[:lane_bits])
+        window = Signal(self.bus_bits)
+        m.d.sync += window.eq(Cat(rotated, rotated) >> (place << 3))
+        for _ in range(READ_LATENCY - 2):
+            later = Signal.like(window)
+            m.d.sync += later.eq(window)
+            window = later
+        m.d.comb += shell.read_data.eq(window)
+
+
+class LoopbackMachine(wiring.Component):
+    """Shell and loopback core."""
+
+    def __init__(self, bus_bits: int = 64, scratch_bytes: int = 1 << 16, queue_depth: int = 8, **options: int) -> None:
+        self.scratch_bytes = scratch_bytes
+        opcodes = frozenset({Opcode.CORE0, Opcode.CORE1})
+        rules = DispatchRules(
+            opcodes, frozenset({Opcode.CORE0}), frozenset({Memory.OUTPUT}), frozenset({Memory.OUTPUT})
+        )
+        capabilities = {"scratch_bytes": scratch_bytes}
+        self.parameters = ShellParameters(bus_bits, rules, 0, capabilities, queue_depth, **options)
+        super().__init__({"m_axi": Out(Axi4(bus_bits)), "s_axi": In(Axi4Lite()), "irq": Out(1)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.shell = shell = Shell(self.parameters)
+        core = LoopbackCore(self.parameters.bus_bits, self.scratch_bytes)
+        m.submodules.core = ResetInserter(shell.core.reset)(core)
+        wiring.connect(m, shell.core, core.shell)
+        wiring.connect(m, shell.m_axi, wiring.flipped(self.m_axi))
+        wiring.connect(m, wiring.flipped(self.s_axi), shell.s_axi)
+        m.d.comb += self.irq.eq(shell.irq)
+        return m
