@@ -18,11 +18,14 @@ __all__ = ["emit_verilog", "port_names", "synthesise"]
 
 _AXI_CHANNELS = frozenset({"aw", "w", "b", "ar", "r"})
 
-# Registers become `if (enable)` form; aliases of nets, of which Amaranth writes one per port of every child, disappear.
+# Choices become plain `?:` (a parallel `casez` reads and lints worse), registers take `if (enable)` form, and aliases of
+# nets, of which Amaranth writes one per port of every child, disappear.
 _CLEAN_UP = """\
 read_rtlil design.il
-proc
+proc -norom
+pmuxtree
 opt_expr
+opt_merge
 opt_clean -purge
 opt_dff -simple-dffe
 opt_clean -purge

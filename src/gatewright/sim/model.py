@@ -12,7 +12,11 @@ from gatewright.errors import GatewrightError, MachineFault
 from gatewright.hdl import emit_verilog
 from gatewright.sim.build import BuiltModel, Port, build
 
-__all__ = ["Model"]
+__all__ = ["Model", "ProtocolError"]
+
+
+class ProtocolError(MachineFault):
+    """The design broke a rule of one of its interfaces."""
 
 
 class Model:
@@ -77,14 +81,14 @@ class Model:
         """Return a port's value now, as an unsigned integer or in two's complement."""
         port = self._port(name)
         if not self._settled:
-            self._check(self.library.gw_settle(self.handle))
+            self.check(self.library.gw_settle(self.handle))
             self._settled = True
         value = int.from_bytes(ctypes.string_at(self._addresses[name], port.bytes), "little")
         return value - (1 << port.width) if signed and value >> (port.width - 1) else value
 
     def tick(self, count: int = 1) -> None:
         """Let `count` rising clock edges pass with the inputs as they are."""
-        self._check(self.library.gw_tick(self.handle, count))
+        self.check(self.library.gw_tick(self.handle, count))
         self._settled = True
 
     def reset(self, count: int = 2) -> None:
@@ -117,9 +121,13 @@ class Model:
             raise ValueError(f"Port must be one of {', '.join(self._ports)}, not {name!r}")
         return self._ports[name]
 
-    def _check(self, status: int) -> None:
+    def check(self, status: int) -> int:
+        """Return what a function of the C++ side returned, unless it is negative: then raise what it complains of."""
+        if status == -2:
+            raise ProtocolError(self.message)
         if status < 0:
             raise MachineFault(self.message)
+        return status
 
 
 def _load(path: Path) -> Any:

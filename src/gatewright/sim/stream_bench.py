@@ -10,7 +10,6 @@ from typing import Any
 from amaranth.hdl import Const, Shape, ShapeCastable, Value
 from amaranth.lib import wiring
 
-from gatewright.errors import MachineFault
 from gatewright.hdl import emit_verilog
 from gatewright.sim.build import build
 from gatewright.sim.model import Model
@@ -66,8 +65,8 @@ class StreamBench:
         """Send `inputs` (by stream, such as `"i"`) and collect as many items as `outputs` says of each stream.
 
         Items are what the payload's shape takes as a constant; those that come out are integers, in two's complement if
-        the shape is signed. `constants` sets other ports. Nothing moving for `patience` cycles is a `MachineFault`, as
-        is a broken rule.
+        the shape is signed. `constants` sets other ports. Nothing moving for `patience` cycles is a `MachineFault`, a
+        broken rule a `ProtocolError`.
         """
         built = build(self._verilog, "top", ["streams.cpp"], trace=trace is not None)
         with Model(built, seed=seed, trace=trace) as model:
@@ -158,7 +157,4 @@ def _run(model: Model, senders: Sequence[_Buffer], sinks: Sequence[_Buffer], see
     run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
     run.argtypes += [ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64]
     streams = [ctypes.addressof(senders_array), len(senders), ctypes.addressof(sinks_array), len(sinks)]
-    took = run(model.handle, *streams, seed & 0xFFFF_FFFF, patience, 64)
-    if took < 0:
-        raise MachineFault(model.message)
-    return took
+    return model.check(run(model.handle, *streams, seed & 0xFFFF_FFFF, patience, 64))

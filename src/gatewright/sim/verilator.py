@@ -29,6 +29,7 @@ _STYLE = (
     "UNUSEDSIGNAL",  # the upper bits of a sum that was computed with its carry
     "UNUSEDPARAM",  # a parameter of nothing but documentation
     "WIDTHEXPAND",  # Yosys leans on the language's own extension of operands, which is exact
+    "WIDTHTRUNC",  # `!x` of several bits; widths are Amaranth's, explicit in every other place
 )
 
 

@@ -15,6 +15,11 @@ void vl_fatal(const char* file, int line, const char* scope, const char* message
 }
 void vl_stop(const char* file, int line, const char* scope) { vl_fatal(file, line, scope, "the design stopped"); }
 
+// A rule that the design broke on one of its interfaces.
+struct Violation : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 struct Model {
     VerilatedContext context;
     Vtop* top = nullptr;
@@ -75,9 +80,13 @@ struct Model {
 #endif
     }
 
+    // 0 or more is the work's own answer, -1 a failure, -2 a violation; `message` says which.
     template <class Work> int guarded(Work work) {
         try {
             return work();
+        } catch (const Violation& error) {
+            message = error.what();
+            return -2;
         } catch (const std::exception& error) {
             message = error.what();
             return -1;

@@ -37,7 +37,7 @@ struct Bench {
     uint64_t idle = 0;
 
     [[noreturn]] void fail(const Stream& stream, const std::string& what) const {
-        throw std::runtime_error(std::string{"Stream "} + stream.name + ": " + what + ", in cycle " +
+        throw Violation(std::string{"Stream "} + stream.name + ": " + what + ", in cycle " +
                                  std::to_string(model.cycles));
     }
 
