@@ -10,6 +10,7 @@ import onnx
 
 from gatewright.ir import Graph
 from gatewright.program import Program
+from gatewright.quantize import QuantisationReport
 from gatewright.targets import Target, get_target
 
 __all__ = ["Build"]
@@ -20,7 +21,7 @@ class Build:
     """A network on a machine.
 
     `graph` is the network as it was imported, before any pass: what must come out. `model` is the quantised ONNX model
-    that it was imported from, where there is one at hand.
+    that it was imported from, where there is one at hand; `quantisation` says how, if that was done here.
     """
 
     graph: Graph
@@ -28,6 +29,7 @@ class Build:
     target: Target[Any]
     config: Any
     model: onnx.ModelProto | None = field(default=None, repr=False)
+    quantisation: QuantisationReport | None = field(default=None, repr=False)
     emitted: str | None = field(default=None, repr=False)
     """The Verilog, where it has been written before; `verilog` gives it in every case."""
 

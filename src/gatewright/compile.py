@@ -10,10 +10,10 @@ import onnx
 
 from gatewright.build import Build
 from gatewright.errors import ModelError
-from gatewright.frontends.onnx import import_onnx, is_quantised, load_model
-from gatewright.ir import Graph, verify
-from gatewright.passes import PASSES
-from gatewright.quantize import QuantiseOptions, Samples, quantise
+from gatewright.frontends.onnx import ImportOptions, import_onnx, is_quantised, load_model
+from gatewright.ir import Graph, Rounding, verify
+from gatewright.passes import PASSES, run_passes
+from gatewright.quantize import QuantisationReport, QuantiseOptions, Samples, quantise_model
 from gatewright.targets import Target, get_target
 
 __all__ = ["Model", "compile", "load"]
@@ -28,41 +28,48 @@ def compile(
     config: Mapping[str, object] | None = None,
     samples: Samples | None = None,
     options: QuantiseOptions | None = None,
-    batch: int = 1,
+    batch: int | None = None,
 ) -> Build:
-    """Compile a model for a machine: load, every pass, check what the machine supports, lower.
+    """Compile a model for a machine: read, quantise if need be, import, every pass, check, lower.
 
     `config` are the machine's parameters that differ from their defaults. A model in floating point is quantised with
-    `options`, calibrated on `samples`.
+    `options`, calibrated on `samples`. `batch` is for models that leave their first dimension open.
     """
     machine = get_target(target) if isinstance(target, str) else target
     configuration = machine.parse_config(config or {})
-    source = _open(model)
-    imported = load(source, samples, options, batch)
-    graph = imported
-    for transform in (*PASSES, *machine.passes):
-        graph = verify(transform(graph))
+    source, quantisation = _read(model, samples, options, batch)
+    rounding = Rounding.HALF_UP if options and options.dyadic else Rounding.HALF_EVEN
+    imported = _import(source, ImportOptions(batch, machine.multiplier_bits(configuration), rounding))
+    graph = run_passes(imported, (*PASSES, *machine.passes))
     machine.check(graph, configuration)
     program = machine.lower(graph, configuration)
     reference = None if isinstance(source, Graph) else source
-    quantised_here = reference is not None and not is_quantised(reference)
-    return Build(imported, program, machine, configuration, reference, quantised_here)
+    return Build(imported, program, machine, configuration, reference, quantisation)
 
 
-def load(model: Model, samples: Samples | None = None, options: QuantiseOptions | None = None, batch: int = 1) -> Graph:
-    """The integer graph of a model; one in floating point is quantised, for which it takes `samples`."""
-    source = _open(model)
-    if isinstance(source, Graph):
-        return verify(source)
-    if is_quantised(source):
-        if samples is not None or options is not None:
-            raise ModelError(
-                "the model is quantised already: calibration samples and quantisation options do not apply"
-            )
-        return import_onnx(source, batch)
-    graph, _ = quantise(source, samples, options)
+def load(model: Model, batch: int | None = None) -> Graph:
+    """The integer graph of a quantised model, as it is imported, before any pass."""
+    source, _ = _read(model, None, None, batch)
+    return _import(source, ImportOptions(batch))
+
+
+def _read(
+    model: Model, samples: Samples | None, options: QuantiseOptions | None, batch: int | None
+) -> tuple[onnx.ModelProto | Graph, QuantisationReport | None]:
+    """The quantised model or graph, and what quantisation did if it was floating point before."""
+    if isinstance(model, Graph):
+        return verify(model), None
+    source = model if isinstance(model, onnx.ModelProto) else load_model(Path(model))
+    if not is_quantised(source):
+        return quantise_model(source, samples, options, batch)
+    if samples is not None or options is not None:
+        raise ModelError("the model is quantised already: calibration samples and quantisation options do not apply")
+    return source, None
+
+
+def _import(source: onnx.ModelProto | Graph, importing: ImportOptions) -> Graph:
+    graph = source if isinstance(source, Graph) else import_onnx(source, importing)
+    found = graph.inputs[0].type.shape[0]
+    if importing.batch not in (None, found):
+        raise ModelError(f"batch must be {found}, the first dimension of the model, which it does not leave open")
     return graph
-
-
-def _open(model: Model) -> onnx.ModelProto | Graph:
-    return load_model(Path(model)) if isinstance(model, str | Path) else model

@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+from gatewright import ir
 from gatewright.build import Build
 from gatewright.errors import GatewrightError, ProgramError
 from gatewright.host.export import c_header, c_program, registers_of
-from gatewright.ir import parser
 from gatewright.program import Program
 from gatewright.report import build_manifest, report_figures
 
@@ -24,7 +26,7 @@ _BOARD_MODULES = ("errors.py", "program.py", "ir", "host")
 _C_RUNTIME = ("gatewright.c", "gatewright.h")
 
 
-def emit(build: Build, folder: Path | str, report: dict[str, Any] | None = None) -> Path:
+def emit(build: Build, folder: Path | str, report: Mapping[str, Any] | None = None) -> Path:
     """Write a build folder: RTL, program, graph, driver, report and manifest. Returns its path.
 
     The folder appears whole or not at all. An earlier build folder of this name is replaced.
@@ -61,9 +63,9 @@ def load_build(folder: Path | str) -> Build:
         raise ProgramError(f"{folder} must be a build folder, but it has no {MANIFEST}")
     program = Program.load(folder)
     try:
-        graph = parser.load(folder)
+        graph = ir.load(folder)
         verilog = "".join(path.read_text() for path in sorted((folder / "rtl").glob("*.v")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ProgramError(f"Cannot read the build folder {folder}: {error}") from None
     return Build.of(graph, program, emitted=verilog)
 
@@ -72,22 +74,24 @@ def read_report(folder: Path | str) -> dict[str, Any]:
     """The contents of a build folder's `report.json`."""
     path = Path(folder) / "report.json"
     try:
-        report: dict[str, Any] = json.loads(path.read_text())
+        report: Mapping[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ProgramError(f"Cannot read the report {path}: {error}") from None
     return report
 
 
-def write_report(folder: Path | str, report: dict[str, Any]) -> None:
+def write_report(folder: Path | str, report: Mapping[str, Any]) -> None:
     """Replace a build folder's `report.json`."""
     _write_json(Path(folder) / "report.json", report)
 
 
-def _write(build: Build, folder: Path, report: dict[str, Any]) -> None:
+def _write(build: Build, folder: Path, report: Mapping[str, Any]) -> None:
     (folder / "rtl").mkdir()
     (folder / "rtl" / f"{build.target.top}.v").write_text(build.verilog)
     build.program.save(folder)
-    parser.save(build.graph, folder)
+    ir.save(build.graph, folder)
+    if build.quantisation is not None:
+        build.quantisation.save(folder / "quantisation.json")
     _write_driver(build, folder / "driver")
     _write_json(folder / MANIFEST, build_manifest(build, folder))
     _write_json(folder / "report.json", report)
@@ -117,7 +121,7 @@ def _copy(source: Path, destination: Path) -> None:
         shutil.copyfile(source, destination)
 
 
-def _write_json(path: Path, contents: dict[str, Any]) -> None:
+def _write_json(path: Path, contents: Mapping[str, Any]) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(contents, indent=2) + "\n")
     os.replace(partial, path)

@@ -11,11 +11,14 @@ import numpy as np
 
 from gatewright.build import Build
 from gatewright.errors import ConfigError
+from gatewright.host import Driver, memory_size
+from gatewright.host.export import registers_of
 from gatewright.inputs import InputSet, join_outputs, split_inputs
 from gatewright.ir import Port
 from gatewright.program import Arrays, Result
+from gatewright.sim import MemoryOptions, SimulatedBus
 
-__all__ = ["ENGINES", "Engine", "Run", "RunOptions", "plain_outputs", "run", "run_once"]
+__all__ = ["ENGINES", "Engine", "Run", "RunOptions", "decode_outputs", "plain_outputs", "run", "run_once"]
 
 Engine = Literal["rtl", "model", "evaluate"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -59,7 +62,7 @@ def run(build: Build, inputs: Arrays, engine: Engine = "rtl", options: RunOption
         raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     batches = split_inputs(build.graph.input_ports, inputs)
     results = tuple(run_once(build, batch, engine, options or RunOptions()) for batch in batches)
-    decoded = [_decode(build, result) for result in results]
+    decoded = [decode_outputs(build, result) for result in results]
     return Run(join_outputs(decoded), results)
 
 
@@ -83,7 +86,7 @@ def plain_outputs(build: Build, result: Result) -> InputSet:
     return found
 
 
-def _decode(build: Build, result: Result) -> InputSet:
+def decode_outputs(build: Build, result: Result) -> InputSet:
     return {port.name: port.decode(values) for port, values in _ports(build, result)}
 
 
@@ -94,4 +97,15 @@ def _ports(build: Build, result: Result) -> list[tuple[Port, np.ndarray]]:
 
 
 def _simulate(build: Build, integers: list[np.ndarray], options: RunOptions) -> Result:
-    raise NotImplementedError
+    machine, program = build.target, build.program
+    with SimulatedBus(
+        build.verilog,
+        machine.top,
+        memory_bytes=memory_size(program),
+        data_width=machine.data_width(build.config),
+        options=MemoryOptions.named(options.memory),
+        seed=options.seed,
+        trace=options.trace,
+    ) as bus:
+        driver = Driver(bus, registers_of(machine.register_map(build.config)), program)
+        return driver.run(integers, options.progress)

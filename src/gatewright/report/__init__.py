@@ -1,6 +1,7 @@
 """Reports: the same figures as JSON and on a terminal, the manifest, and the tables of the documentation."""
 
 from gatewright.report.figures import Comparison, Reference, compulsory_bytes, parameters_bytes, report_figures
+from gatewright.report.machines import render_targets
 from gatewright.report.manifest import build_manifest
 from gatewright.report.support import parameter_table, support_table
 from gatewright.report.terminal import render_report, render_text
@@ -13,6 +14,7 @@ __all__ = [
     "parameter_table",
     "parameters_bytes",
     "render_report",
+    "render_targets",
     "render_text",
     "report_figures",
     "support_table",

@@ -1,25 +1,28 @@
-"""The machines. Each is a folder here and one line in `MODULES`; nothing is imported before it is asked for."""
+"""The machines. Each is a folder here and one line in `MACHINES`; nothing is imported before it is asked for."""
 
 from importlib import import_module
+from typing import Any
 
 from gatewright.errors import ConfigError
 from gatewright.targets.target import Parameter, Predicate, Rule, Support, Target, accept
 
-__all__ = ["MODULES", "Parameter", "Predicate", "Rule", "Support", "Target", "accept", "get_target", "targets"]
+__all__ = ["MACHINES", "Parameter", "Predicate", "Rule", "Support", "Target", "accept", "get_target", "targets"]
 
-# Name of the machine, and the module whose `TARGET` is its Target.
-MODULES: dict[str, str] = {
-    "systolic": "gatewright.targets.systolic",
+# Name of each machine, and where its Target is: module:class.
+MACHINES: dict[str, str] = {
+    "systolic": "gatewright.targets.systolic:SystolicTarget",
 }
 
 
-def get_target(name: str) -> Target:
+def get_target(name: str) -> Target[Any]:
     """The machine of this name; raises `ConfigError` listing all names when there is none."""
-    if name not in MODULES:
-        raise ConfigError(f"target must be one of {', '.join(MODULES)}, not {name!r}")
-    return import_module(MODULES[name]).TARGET  # type: ignore[no-any-return]
+    if name not in MACHINES:
+        raise ConfigError(f"target must be one of {', '.join(MACHINES)}, not {name!r}")
+    module, _, kind = MACHINES[name].partition(":")
+    machine: Target[Any] = getattr(import_module(module), kind)()
+    return machine
 
 
-def targets() -> tuple[Target, ...]:
-    """All machines, in the order of `MODULES`."""
-    return tuple(get_target(name) for name in MODULES)
+def targets() -> tuple[Target[Any], ...]:
+    """All machines, in the order of `MACHINES`."""
+    return tuple(get_target(name) for name in MACHINES)

@@ -126,6 +126,10 @@ class Target(ABC, Generic[Config]):
     def memory_bytes(self, config: Config) -> int:
         """On-chip memory in all: scratchpads, queues, tables."""
 
+    def multiplier_bits(self, config: Config) -> int:
+        """Width that the importer may use for the multipliers that stand for real scales."""
+        return 17
+
     # What follows is the same for every machine.
 
     def parameters(self) -> tuple[Parameter, ...]:

@@ -1,0 +1,258 @@
+"""The command line: thin over the Python functions of the same names."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from gatewright.build import Build
+from gatewright.compile import compile as compile_model
+from gatewright.emit import emit, load_build, read_report, write_report
+from gatewright.engines import Engine, RunOptions
+from gatewright.engines import run as run_build
+from gatewright.errors import ConfigError, GatewrightError
+from gatewright.inputs import read_inputs
+from gatewright.quantize import QuantiseOptions, parse_bits
+from gatewright.report import render_report, render_targets, report_figures
+from gatewright.targets import get_target, targets
+from gatewright.verify import VerifyOptions
+from gatewright.verify import verify as verify_build
+
+__all__ = ["main"]
+
+_INTERNAL_ERROR = 70  # a fault of ours, not of the input, the machine or a tool
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A build folder.")]
+TargetName = Annotated[str, typer.Option("--target", help="The machine; `gatewright targets` lists them.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file of the machine's parameters.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One parameter; repeatable.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="The build folder to write.")]
+Calibration = Annotated[
+    list[str] | None, typer.Option("--calibrate", metavar="X.npy", help="Typical inputs, to quantise a float model.")
+]
+Bits = Annotated[str | None, typer.Option(help="Widths of activations and weights, such as a8w8, to quantise with.")]
+Scales = Annotated[Literal["pow2", "float"] | None, typer.Option(help="Kind of scales to quantise with.")]
+Batch = Annotated[int | None, typer.Option(min=1, help="Size of a first dimension that the model leaves open.")]
+Inputs = Annotated[list[str] | None, typer.Option("-i", "--input", metavar="[NAME=]X.npy", help="Inputs; repeatable.")]
+Memory = Annotated[str, typer.Option(help="The memory that is simulated behind the bus.")]
+Seed = Annotated[int, typer.Option(help="Seed of random inputs and of the simulated memory.")]
+Clock = Annotated[float | None, typer.Option("--clock", metavar="MHZ", help="Clock rate, for latency and images/s.")]
+
+
+@app.command("targets")
+def list_targets() -> None:
+    """List the machines, their parameters and defaults, and what they support."""
+    Console().print(render_targets(targets()))
+
+
+@app.command("compile")
+def compile_command(
+    model: ModelFile,
+    target: TargetName,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    output: Output = None,
+    calibrate: Calibration = None,
+    bits: Bits = None,
+    scales: Scales = None,
+    batch: Batch = None,
+) -> None:
+    """Compile a model and write the build folder."""
+    request = _Request(model, target, config, settings, calibrate, bits, scales, batch)
+    with _progress() as show:
+        show("compiling", 0)
+        build = request.compile()
+        show("writing", 0.5)
+        folder = emit(build, output or Path("build", f"{model.stem}-{target}"))
+    print(f"{build.program.name} for {target}: {build.program.instruction_count} instructions, in {folder}")
+
+
+@app.command("run")
+def run_command(
+    folder: Folder,
+    inputs: Annotated[list[str], typer.Option("-i", "--input", metavar="[NAME=]X.npy", help="Inputs; repeatable.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="Y.npy", help="The file to write outputs to.")],
+    engine: Annotated[
+        Engine, typer.Option(help="Simulated RTL, model of the machine, or meaning of the graph.")
+    ] = "rtl",
+    memory: Memory = RunOptions.memory,
+    seed: Seed = 0,
+    trace: Annotated[Path | None, typer.Option(metavar="FILE.vcd", help="Write a waveform of the RTL.")] = None,
+) -> None:
+    """Run a build on given inputs. Several outputs become files with their names appended."""
+    build, arrays = load_build(folder), read_inputs(inputs)
+    with _progress() as show:
+        limit = max(1, sum(layer.limit_cycles for layer in build.program.layers))
+        options = RunOptions(memory, seed, trace, lambda cycles: show(engine, min(1.0, cycles / limit)))
+        done = run_build(build, arrays, engine, options)
+    for name, array in done.outputs.items():
+        path = output if len(done.outputs) == 1 else output.with_name(f"{output.stem}-{name}{output.suffix}")
+        np.save(path, array)
+    if engine != "evaluate":
+        _remember(folder, build, engine, done.results[0])
+        print(f"{done.cycles:,} cycles ({engine})")
+
+
+@app.command("verify")
+def verify_command(
+    model: ModelFile,
+    target: TargetName,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    output: Output = None,
+    calibrate: Calibration = None,
+    bits: Bits = None,
+    scales: Scales = None,
+    batch: Batch = None,
+    inputs: Inputs = None,
+    count: Annotated[int, typer.Option(min=1, help="Batches of random inputs, when none are given.")] = 1,
+    memory: Memory = RunOptions.memory,
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    clock: Clock = None,
+) -> None:
+    """Compile a model, run it on all three engines and in ONNX Runtime, and compare."""
+    request = _Request(model, target, config, settings, calibrate, bits, scales, batch)
+    arrays = read_inputs(inputs) if inputs else None
+    with _progress() as show:
+        show("compiling", 0)
+        build = request.compile()
+        options = VerifyOptions(count, seed, RunOptions(memory, seed), show)
+        found = verify_build(build, arrays, options)
+        if output is not None:
+            emit(build, output, found.report)
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(found.report, indent=2))
+    else:
+        Console().print(render_report(found.report, clock))
+    if not found.equal:
+        difference = found.comparison.max_abs_difference
+        print(f"error: the engines differ, by up to {difference} steps of the output", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command("report")
+def report_command(folder: Folder, clock: Clock = None) -> None:
+    """Show the report of a build folder."""
+    Console().print(render_report(read_report(folder), clock))
+
+
+@app.command("emit-core")
+def emit_core_command(
+    target: TargetName,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.v", help="Default: print it.")] = None,
+) -> None:
+    """Write the compute array of a machine on its own, as Verilog."""
+    machine = get_target(target)
+    verilog = machine.core(machine.parse_config(_read_config(config, settings)))
+    if verilog is None:
+        raise ConfigError(f"{target} has no compute array that is of use on its own")
+    if output is None:
+        print(verilog)
+    else:
+        output.write_text(verilog)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 fine, 1 engines differ, 2 bad input or usage, 3 a machine or tool failed."""
+    try:
+        app(arguments if arguments is None else list(arguments))
+    except GatewrightError as error:
+        _fail(str(error), error.exit_status)
+    except OSError as error:
+        _fail(str(error), GatewrightError.exit_status)
+    except Exception as error:
+        if os.environ.get("GATEWRIGHT_TRACEBACK"):
+            raise
+        hint = "this is a fault of Gatewright; GATEWRIGHT_TRACEBACK=1 shows where"
+        _fail(f"{type(error).__name__}: {error} ({hint})", _INTERNAL_ERROR)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What `compile` and `verify` take alike."""
+
+    model: Path
+    target: str
+    config: Path | None
+    settings: list[str] | None
+    calibrate: list[str] | None
+    bits: str | None
+    scales: Literal["pow2", "float"] | None
+    batch: int | None
+
+    def compile(self) -> Build:
+        values = _read_config(self.config, self.settings)
+        return compile_model(self.model, self.target, values, self._samples(), self._options(), self.batch)
+
+    def _samples(self) -> np.ndarray | dict[str, np.ndarray] | None:
+        if not self.calibrate:
+            return None
+        arrays = read_inputs(self.calibrate)
+        return arrays if isinstance(arrays, dict) else arrays[0]
+
+    def _options(self) -> QuantiseOptions | None:
+        if self.bits is None and self.scales is None:
+            return None
+        activation_bits, weight_bits = parse_bits(self.bits or "a8w8")
+        return QuantiseOptions(activation_bits, weight_bits, scales=self.scales or "float")
+
+
+def _read_config(path: Path | None, settings: Sequence[str] | None) -> dict[str, Any]:
+    """Values of the TOML file, then those of the command line, which win."""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values.update(tomllib.loads(path.read_text()))
+        except ValueError as error:
+            raise ConfigError(f"{path} must be a TOML file: {error}") from None
+    for setting in settings or ():
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set must be given key=value, not {setting!r}")
+        values[key.strip()] = value.strip()
+    return values
+
+
+def _remember(folder: Path, build: Build, engine: Engine, result: Any) -> None:
+    """Put what a run measured into the folder's report, beside what it says already."""
+    fresh = report_figures(build, **{engine: result})
+    report = read_report(folder)
+    cycles = {**report["cycles"], engine: fresh["cycles"][engine]}
+    measured = ("efficiency", "counters", "layers") if engine == "rtl" else ()
+    write_report(folder, {**report, **{key: fresh[key] for key in measured}, "cycles": cycles})
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A function (text, share done) that moves a bar on a terminal, and does nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda text, share: None
+        return
+    elapsed = (*Progress.get_default_columns()[:3], TextColumn("{task.elapsed:.0f} s"))
+    with Progress(*elapsed, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=1.0)
+        yield lambda text, share: progress.update(task, description=text, completed=share)

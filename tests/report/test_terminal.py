@@ -1,0 +1,62 @@
+"""The report for people says what the JSON says."""
+
+import pytest
+from fake_target import FakeTarget, install, small_graph
+
+from gatewright.compile import compile as compile_model
+from gatewright.program import Result
+from gatewright.report import Comparison, Reference, parameter_table, render_text, report_figures, support_table
+
+
+@pytest.fixture
+def build(monkeypatch):
+    install(monkeypatch)
+    return compile_model(small_graph(batch=2), "fake", {"lanes": 2})
+
+
+def test_a_measured_run(build):
+    counters = {"compute_busy": 30, "stall_load": 10, "read_beats": 5, "write_beats": 1}
+    reference = Reference(0.015, 3, 0.5)
+    report = report_figures(
+        build, Result("model", {}, 51), Result("rtl", {}, 50, counters, (50,)), Comparison(True, 0, reference)
+    )
+    text = render_text(report, clock_mhz=100)
+    for expected in (
+        "small on fake",
+        "lanes=2, fast=True, flavour=plain",
+        "2 in the array, 1 outside",
+        "50 in RTL, 51 in the model",
+        "40 read, 8 written",
+        "at 100 MHz",
+        "0.5 µs, 4,000,000.0 images/s",
+        "bit for bit",
+        "1.50% of the values differ, at most 3 steps; 50.00% of the samples",
+        "waiting for a load",
+        "20.00%",
+    ):
+        assert expected in text
+    assert "24.00%" in text  # efficiency: 12 of 50
+    assert "idle otherwise (start, end, between instructions)" in text
+
+
+def test_an_unmeasured_build(build):
+    text = render_text(report_figures(build), clock_mhz=100)
+    assert "- in RTL, - in the model" in text
+    assert "Where the cycles went" not in text
+    assert "images/s" not in text
+
+
+def test_engines_that_differ(build):
+    text = render_text(report_figures(build, comparison=Comparison(False, 7)))
+    assert "no: they differ by up to 7" in text
+
+
+def test_tables_of_the_documentation():
+    assert support_table(FakeTarget()).splitlines() == [
+        "| operator | runs as | when |",
+        "|---|---|---|",
+        "| `matmul` | lanes | at most 8 outputs |",
+        "| `requantise` | shifter | always |",
+        "| `reshape` | no work | always |",
+    ]
+    assert "| `lanes` | 4 |" in parameter_table(FakeTarget())
