@@ -1,13 +1,14 @@
 """The smallest machine, to bring up a bus, a board or a driver: its core only keeps bytes, so that it copies memory."""
 
 from amaranth.hdl import *
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl.axi import Axi4, Axi4Lite
-from gatewright.hdl.core_port import READ_LATENCY, CorePort
+from gatewright.hdl.core_port import CorePort
 from gatewright.hdl.dispatch import DispatchRules
 from gatewright.hdl.instruction import Memory, Opcode, instruction_layout
+from gatewright.hdl.scratchpad import ByteScratchpad
 from gatewright.hdl.shell import Shell, ShellParameters
 
 __all__ = ["DELAY", "NOTHING", "LoopbackCore", "LoopbackMachine"]
@@ -49,41 +50,19 @@ class LoopbackCore(wiring.Component):
             m.d.sync += left.eq(Mux(delay.cycles == 0, 1, delay.cycles))
 
     def _scratchpad(self, m: Module) -> None:
-        """One memory for each byte lane, each with its own address: any alignment in one cycle."""
         shell = self.shell
-        lanes = self.bus_bits // 8
-        lane_bits = lanes.bit_length() - 1
-        word_count = self.scratch_bytes // lanes
-        word_bits = word_count.bit_length() - 1
-        m.d.comb += [shell.write.ready.eq(1), shell.read.ready.eq(1)]
-        place = Signal(lane_bits)
-        rotated = []
-        for lane in range(lanes):
-            m.submodules[f"lane_{lane}"] = storage = memory.Memory(shape=8, depth=word_count, init=[])
-            write, read = storage.write_port(), storage.read_port()
-            # which byte of the beat meets this lane, and where
-            source = Signal(lane_bits, name=f"source_{lane}")
-            write_address = (shell.write.p.address + source)[lane_bits : lane_bits + word_bits]
-            wanted = Signal(lane_bits, name=f"wanted_{lane}")
-            read_address = (shell.read.p.address + wanted)[lane_bits : lane_bits + word_bits]
-            m.d.comb += [
-                source.eq(lane - shell.write.p.address[:lane_bits]),
-                wanted.eq(lane - shell.read.p.address[:lane_bits]),
-                write.addr.eq(write_address),
-                write.data.eq(shell.write.p.data.word_select(source, 8)),
-                write.en.eq(shell.write.valid & shell.write.p.mask.bit_select(source, 1)),
-                read.addr.eq(read_address),
-                read.en.eq(1),
-            ]
-            rotated.append(read.data)
-        m.d.sync += place.eq(shell.read.p.address[:lane_bits])
-        window = Signal(self.bus_bits)
-        m.d.sync += window.eq(Cat(rotated, rotated) >> (place << 3))
-        for _ in range(READ_LATENCY - 2):
-            later = Signal.like(window)
-            m.d.sync += later.eq(window)
-            window = later
-        m.d.comb += shell.read_data.eq(window)
+        m.submodules.scratchpad = scratchpad = ByteScratchpad(self.scratch_bytes, self.bus_bits // 8)
+        m.d.comb += [
+            shell.write.ready.eq(1),
+            scratchpad.write_enable.eq(shell.write.valid),
+            scratchpad.write_address.eq(shell.write.p.address),
+            scratchpad.write_data.eq(shell.write.p.data),
+            scratchpad.write_mask.eq(shell.write.p.mask),
+            shell.read.ready.eq(1),
+            scratchpad.read_enable.eq(shell.read.valid),
+            scratchpad.read_address.eq(shell.read.p.address),
+            shell.read_data.eq(scratchpad.read_data),
+        ]
 
 
 class LoopbackMachine(wiring.Component):
