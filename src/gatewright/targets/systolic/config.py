@@ -93,7 +93,7 @@ class SystolicConfig:
 
     @property
     def feed_bytes(self) -> int:
-        """Bytes that a row takes from one read of the activation scratchpad; also the cycles it takes to consume them."""
+        """Bytes that a row takes from one read of the activation scratchpad, and the cycles it takes to use them."""
         return _power_of_two_at_least(self.rows)
 
     @property

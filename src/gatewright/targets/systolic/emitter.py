@@ -132,7 +132,7 @@ class Emitter:
             return choose_tiles(job, rooms[0], rooms[1] // (parts // 2), self.config, few=few)
 
     def _early_tiles(self, job: Job, plan: LayerPlan) -> list[Tile]:
-        """One tile an image; a few when the image is loaded just now and the weights stay, so that work starts early."""
+        """One tile an image; a few when the image is loaded just now and the weights stay: work starts early."""
         tiles = whole(job)
         early = job.image.value in plan.load and job.tileable and job.weights.nbytes <= self.config.weight_bytes // 2
         if not early or job.image.image_bytes < 2048:
@@ -225,7 +225,7 @@ class Emitter:
         return self._stage(job, tile, plan.stage, offset)
 
     def _stage(self, job: Job, tile: Tile, room: Span, offset: int) -> _Target:
-        """A tile's place in the output scratchpad, in turn, dense; with the residual operand's tile loaded behind it."""
+        """A tile's place in the output scratchpad, in turn, dense; the residual operand's tile is loaded behind it."""
         size = -(-tile_output(job, tile) // 64) * 64
         need = size * (2 if job.tail.residual else 1)
         base = room.start + (room.size // 2 // 64 * 64 if self._turn and need <= room.size // 2 // 64 * 64 else 0)

@@ -1,15 +1,16 @@
 """Compute instructions of the systolic machine.
 
-The core works on *pixels* (rows of the array) and *filters* (columns). A pixel is a point (y, x) in a tile of activations
-held in the activation scratchpad: y counts rows of `pitch` bytes, x counts *bytes* within a row. A *tap* word is an
-offset (dy, dx) from the pixel; it names `feed_bytes` consecutive bytes, at any alignment. So for each pixel and tap word
+The core works on *pixels* (rows of the array) and *filters* (columns). A pixel is a point (y, x) in a tile of
+activations held in the activation scratchpad: y counts rows of `pitch` bytes, x counts *bytes* within a row. A *tap*
+word is an offset (dy, dx) from the pixel; it names `feed_bytes` consecutive bytes, at any alignment. So for each pixel
+and tap word
 
     Y = pixel.y + tap.dy        X = pixel.x + tap.dx        address = base + Y * pitch + X
 
 and byte j of the word reads `pad` instead of memory unless 0 <= Y < height and 0 <= X + j < row_bytes.
 
-Nests are given as counts and *deltas*: a delta is added when its level advances, after all levels inside it have wrapped;
-it therefore already includes the way back over the inner levels.
+Nests are given as counts and *deltas*: a delta is added when its level advances, after all levels inside it have
+wrapped; it therefore already includes the way back over the inner levels.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ CONFIG_PIXELS = instruction_layout(
     }
 )
 
-# Order in which the taps of a pixel are visited: `words` words of a segment (x advances by feed_bytes), `count_s` segments,
-# `count_r` rows of segments.
+# Order in which the taps of a pixel are visited: `words` words of a segment (x advances by feed_bytes), `count_s`
+# segments, `count_r` rows of segments.
 CONFIG_TAPS = instruction_layout(
     {
         "words": unsigned(14),
@@ -107,7 +108,7 @@ CONFIG_POST = instruction_layout(
     }
 )
 
-# For each of `filter_tiles` tiles of `columns` filters, for each tile of `rows` pixels, for each tap: multiply, accumulate.
+# For each of `filter_tiles` tiles of `columns` filters, for each tile of `rows` pixels, for each tap: multiply and add.
 # Partial sums stay in the array from a COMPUTE without `last` to the next one without `first` (one tile only).
 COMPUTE = instruction_layout(
     {

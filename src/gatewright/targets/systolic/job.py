@@ -1,6 +1,7 @@
 """A layer as the core sees it: passes over an image of bytes, each a small affine description.
 
-Every layer kind becomes one or more `Job`s; a job is tiled into COMPUTE instructions without knowing what the layer was.
+Every layer kind becomes one or more `Job`s; a job is tiled into COMPUTE instructions without regard to what the layer
+was.
 """
 
 from __future__ import annotations

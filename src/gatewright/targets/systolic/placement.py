@@ -1,4 +1,4 @@
-"""Where each activation lives: whole in the activation scratchpad, whole in the output scratchpad, in memory, or in several.
+"""Where each activation lives: whole in one of two scratchpads, in memory, or in several of these.
 
 A value that the array reads stays in the activation scratchpad when it fits there from its first writer to its last
 reader; a value that is a residual operand likewise in the output scratchpad; everything else, and every output of the

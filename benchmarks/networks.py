@@ -1,0 +1,64 @@
+"""Networks that the benchmarks measure and that no file holds: built from a seed, integers from the start."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewright import ir
+
+__all__ = ["vgg8"]
+
+
+class _Chain:
+    """Layers one after the other, int8, power-of-two scales: requantisation is a shift."""
+
+    def __init__(self, name: str, shape: tuple[int, ...], seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self.builder = ir.Builder(name)
+        self.shape = shape
+        self.value = self.builder.input("image", ir.TensorType(shape, ir.I8))
+
+    def _weights(self, shape: tuple[int, ...]) -> str:
+        return self.builder.constant(self.random.integers(-127, 128, shape), ir.I8)
+
+    def _requantise(self, value: str, depth: int, *, relu: bool) -> None:
+        # A sum of `depth` products of uniform int8 operands has a deviation of about 73 · 73 · sqrt(depth).
+        shift = int(np.ceil(np.log2(73 * 73 * np.sqrt(depth) / 50)))
+        mul, shifts = self.builder.constant([1], ir.U32), self.builder.constant([shift], ir.IntType(8, signed=False))
+        low = 0 if relu else -128
+        self.value = self.builder.add(ir.Requantise(0, low, 127, ir.Rounding.HALF_UP, ir.I8), value, mul, shifts)
+
+    def convolution(self, filters: int, *, pool: bool) -> None:
+        batch, height, width, channels = self.shape
+        bias = self.builder.constant(self.random.integers(-(1 << 12), 1 << 12, filters), ir.I32)
+        weights = self._weights((filters, 3, 3, channels))
+        sums = self.builder.add(ir.Conv2d(pads=(1, 1, 1, 1)), self.value, weights, bias)
+        self._requantise(sums, 9 * channels, relu=True)
+        self.shape = (batch, height, width, filters)
+        if pool:
+            self.value = self.builder.add(ir.MaxPool((2, 2), (2, 2)), self.value)
+            self.shape = (batch, height // 2, width // 2, filters)
+
+    def product(self, features: int, *, relu: bool = True) -> None:
+        depth = int(np.prod(self.shape[1:]))
+        if len(self.shape) > 2:
+            self.value = self.builder.add(ir.Reshape((self.shape[0], depth)), self.value)
+        bias = self.builder.constant(self.random.integers(-(1 << 12), 1 << 12, features), ir.I32)
+        sums = self.builder.add(ir.MatMul(), self.value, self._weights((features, depth)), bias)
+        self._requantise(sums, depth, relu=relu)
+        self.shape = (self.shape[0], features)
+
+    def build(self) -> ir.Graph:
+        self.builder.output(self.value)
+        return self.builder.build()
+
+
+def vgg8(seed: int = 0) -> ir.Graph:
+    """VGG8 for 32 x 32 x 3 images: five 3 x 3 convolutions, three fully connected layers; 168 M MACs."""
+    chain = _Chain("vgg8", (1, 32, 32, 3), seed)
+    for filters, pool in ((64, True), (192, True), (384, False), (256, False), (256, True)):
+        chain.convolution(filters, pool=pool)
+    chain.product(256)
+    chain.product(128)
+    chain.product(10, relu=False)
+    return chain.build()

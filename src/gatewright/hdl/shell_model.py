@@ -1,0 +1,271 @@
+"""Cycle model of the shell: fetch, dispatch, tokens, load and store DMA, and the memory behind them.
+
+Mirrors `hdl.fetch`, `hdl.dispatch`, `hdl.load` and `hdl.store` a burst at a time; each constant is the latency that the
+component's docstring states. A machine adds the process that stands for its core.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gatewright.hdl.axi import BURST_BEATS
+from gatewright.hdl.core_port import READ_LATENCY
+from gatewright.hdl.dispatch_queue import FLIGHT_DEPTH
+from gatewright.hdl.fetch import BURST_INSTRUCTIONS, QUEUE_DEPTH
+from gatewright.hdl.instruction import INSTRUCTION_BYTES, Queue
+from gatewright.hdl.timeline import Gate, Process, Timeline
+
+__all__ = ["MemoryTiming", "ModelInstruction", "ShellModel"]
+
+PLAN_LATENCY = 3  # from an instruction accepted by a DMA to its first burst offered
+LOAD_OUTSTANDING, STORE_OUTSTANDING = 8, 4
+
+
+@dataclass(frozen=True)
+class MemoryTiming:
+    """Latencies in cycles and limits in bursts, as `sim.MemoryOptions` defines them."""
+
+    read_latency: int = 32
+    write_latency: int = 32
+    read_limit: int = 8
+    write_limit: int = 4
+
+
+@dataclass(frozen=True)
+class ModelInstruction:
+    """What the shell needs to know of an instruction; `fields` are those of its layout."""
+
+    queue: Queue | None  # None: END
+    fields: Mapping[str, int]
+    reported: bool = True
+
+
+@dataclass
+class _Queue:
+    waiting: deque[tuple[int, ModelInstruction]] = field(
+        default_factory=deque
+    )  # (cycle it can be offered, instruction)
+    flight: deque[ModelInstruction] = field(default_factory=deque)
+    reports: int = 0
+    changed: Gate = field(default_factory=Gate)
+
+
+class ShellModel:
+    """Runs a program; the core is a process made by `core(model)` that takes commands with `next_command`.
+
+    Results: `cycles`, `stamps` (by index), `counters`.
+    """
+
+    def __init__(
+        self,
+        program: Sequence[ModelInstruction],
+        bus_bytes: int,
+        queue_depth: int,
+        memory: MemoryTiming,
+        region_bases: Sequence[int],
+        core: Callable[[ShellModel], Process],
+    ) -> None:
+        self.program, self.bus_bytes, self.queue_depth, self.memory = program, bus_bytes, queue_depth, memory
+        self.region_bases = region_bases
+        self.time = Timeline()
+        self.queues = {queue: _Queue() for queue in Queue}
+        self.tokens = {(a, b): 0 for a in Queue for b in Queue if a != b}
+        self.stamps: dict[int, int] = {}
+        self.counters = {"READ_BEATS": 0, "WRITE_BEATS": 0}
+        self.cycles = 0
+        self._fetched: list[int] = []  # cycle from which each instruction can be dispatched
+        self._fetch_changed, self._dispatch_changed, self._reads_changed = Gate(), Gate(), Gate()
+        self._reserved = 0
+        self._address_free = 0  # first cycle in which the AR register takes a request
+        self._reads_free = 0  # first cycle in which R is free
+        self._reads: deque[int] = deque()  # last cycles of the outstanding reads
+        self._core = core
+
+    def run(self) -> None:
+        time = self.time
+        time.start(self._fetch())
+        time.start(self._dispatch())
+        for which, issue in ((Queue.LOAD, self._load), (Queue.STORE, self._store)):
+            accepted: deque[tuple[int, ModelInstruction]] = deque()
+            changed = Gate()
+            time.start(self._accept(which, accepted, changed))
+            time.start(issue(accepted, changed))
+        time.start(self._core(self))
+        time.run()
+
+    # Reads share one address register (fetch first) and one data channel.
+
+    def _read(self, beats: int) -> Iterator[int | Gate]:
+        """Request a burst; afterwards `self._last` is the cycle of its last beat."""
+        time = self.time
+        at = max(time.now, self._address_free)
+        self._address_free = at + 1
+        handshake = at + 1
+        while self._reads and self._reads[0] < handshake:
+            self._reads.popleft()
+        if len(self._reads) >= self.memory.read_limit:
+            handshake = max(handshake, self._reads[len(self._reads) - self.memory.read_limit] + 1)
+            self._address_free = handshake
+        first = max(handshake + self.memory.read_latency, self._reads_free)
+        self._reads_free = first + beats
+        self._last = first + beats - 1
+        self._reads.append(self._last)
+        self.counters["READ_BEATS"] += beats
+        if at > time.now:
+            yield at - time.now
+
+    # Fetch and dispatch.
+
+    def _fetch(self) -> Process:
+        beats_each = INSTRUCTION_BYTES // self.bus_bytes
+        place, left = 0, len(self.program)
+        yield 1
+        while left:
+            while self._reserved > QUEUE_DEPTH - BURST_INSTRUCTIONS:
+                yield self._fetch_changed
+            count = min(left, BURST_INSTRUCTIONS - place % BURST_INSTRUCTIONS)
+            self._reserved += count
+            place, left = place + count, left - count
+            yield from self._read(count * beats_each)
+            first = self._last - count * beats_each + 1
+            self._fetched += [first + (i + 1) * beats_each for i in range(count)]
+            self.time.notify(self._dispatch_changed)
+            yield 1
+
+    def _dispatch(self) -> Process:
+        time = self.time
+        for index, instruction in enumerate(self.program):
+            while len(self._fetched) <= index:
+                yield self._dispatch_changed
+            if self._fetched[index] > time.now:
+                yield self._fetched[index] - time.now
+            if instruction.queue is None:
+                while any(queue.waiting or queue.flight for queue in self.queues.values()):
+                    yield self._dispatch_changed
+                self.cycles = time.now
+                return
+            queue = self.queues[instruction.queue]
+            while len(queue.waiting) >= self.queue_depth:
+                yield self._dispatch_changed
+            queue.waiting.append((time.now + 1, instruction))
+            self._reserved -= 1
+            time.notify(self._fetch_changed)
+            time.notify(queue.changed)
+            yield 1
+
+    # Queues and tokens.
+
+    def next_command(self, which: Queue) -> Generator[int | Gate, None, ModelInstruction]:
+        """Wait until the oldest instruction of a queue can start, and start it."""
+        queue, time = self.queues[which], self.time
+        while True:
+            while not queue.waiting or len(queue.flight) >= FLIGHT_DEPTH:
+                yield queue.changed
+            at, instruction = queue.waiting[0]
+            if at > time.now:
+                yield at - time.now
+                continue
+            givers = [giver for giver in Queue if instruction.fields["wait"] >> giver & 1]
+            if all(self.tokens[giver, which] for giver in givers):
+                break
+            yield queue.changed
+        for giver in givers:
+            self.tokens[giver, which] -= 1
+        queue.waiting.popleft()
+        queue.flight.append(instruction)
+        time.call(1, lambda: time.notify(self._dispatch_changed))
+        self._retire(which)
+        return instruction
+
+    def complete(self, which: Queue) -> None:
+        """The oldest reported instruction of a queue completes in this cycle."""
+        self.queues[which].reports += 1
+        self._retire(which)
+
+    def _retire(self, which: Queue) -> None:
+        queue, time = self.queues[which], self.time
+        while queue.flight and (not queue.flight[0].reported or queue.reports):
+            instruction = queue.flight.popleft()
+            queue.reports -= instruction.reported
+            if instruction.fields["stamp"]:
+                self.stamps[instruction.fields["stamp_index"]] = time.now
+            for taker in Queue:
+                if instruction.fields["signal"] >> taker & 1:
+                    self._give(which, taker)
+        time.call(1, lambda: time.notify(queue.changed))
+        time.call(1, lambda: time.notify(self._dispatch_changed))
+
+    def _give(self, giver: Queue, taker: Queue) -> None:
+        def arrive() -> None:
+            self.tokens[giver, taker] += 1
+            self.time.notify(self.queues[taker].changed)
+
+        self.time.call(1, arrive)
+
+    # Transfers.
+
+    def bursts(self, fields: Mapping[str, int]) -> list[int]:
+        """Beats of each burst of a transfer."""
+        block = BURST_BEATS * self.bus_bytes
+        start = self.region_bases[fields["region"]] + fields["offset"]
+        found = []
+        for outer in range(fields["count1"]):
+            for inner in range(fields["count0"]):
+                at = start + outer * fields["stride1"] + inner * fields["stride0"]
+                stop = at + fields["length"]
+                while at < stop:
+                    end = min(stop, (at // block + 1) * block)
+                    found.append(-(-end // self.bus_bytes) - at // self.bus_bytes)
+                    at = end
+        return found
+
+    def _accept(self, which: Queue, accepted: deque[tuple[int, ModelInstruction]], changed: Gate) -> Process:
+        """Instructions into a DMA: one is walked, the next may wait behind it."""
+        while True:
+            while len(accepted) >= 2:
+                yield changed
+            instruction = yield from self.next_command(which)
+            accepted.append((self.time.now + PLAN_LATENCY, instruction))
+            self.time.notify(changed)
+            yield 1
+
+    def _load(self, accepted: deque[tuple[int, ModelInstruction]], changed: Gate) -> Process:
+        time = self.time
+        outstanding: deque[int] = deque([-1] * LOAD_OUTSTANDING, LOAD_OUTSTANDING)
+        while True:
+            while not accepted:
+                yield changed
+            ready, instruction = accepted[0]
+            yield max(0, ready - time.now)
+            bursts = self.bursts(instruction.fields)
+            for beats in bursts:
+                yield max(0, outstanding[0] + 1 - time.now)
+                yield from self._read(beats)
+                outstanding.append(self._last)
+                yield 1
+            time.call(max(0, self._last + 1 - time.now), lambda: self.complete(Queue.LOAD))
+            accepted.popleft()
+            time.notify(changed)
+
+    def _store(self, accepted: deque[tuple[int, ModelInstruction]], changed: Gate) -> Process:
+        time = self.time
+        limit = min(STORE_OUTSTANDING, self.memory.write_limit)
+        responses: deque[int] = deque([-1] * limit, limit)
+        data_free = 0
+        while True:
+            while not accepted:
+                yield changed
+            ready, instruction = accepted[0]
+            yield max(0, ready - time.now)
+            for beats in self.bursts(instruction.fields):
+                yield max(0, responses[0] + 1 - time.now)
+                first = max(time.now + READ_LATENCY + 2, data_free)
+                data_free = first + beats
+                responses.append(max(data_free - 1 + self.memory.write_latency, responses[-1] + 1))
+                self.counters["WRITE_BEATS"] += beats
+                yield 1
+            time.call(responses[-1] - time.now, lambda: self.complete(Queue.STORE))
+            accepted.popleft()
+            time.notify(changed)

@@ -1,0 +1,24 @@
+"""The configurations that the conformance suite runs on: few and small, since each is built once for its RTL."""
+
+from __future__ import annotations
+
+from gatewright.targets.systolic.config import SystolicConfig
+
+__all__ = ["SYSTOLIC"]
+
+SYSTOLIC: dict[str, SystolicConfig] = {
+    "8x8": SystolicConfig(),
+    "4x16": SystolicConfig(rows=4, columns=16, post_lanes=8, bus_bits=128),
+    # small scratchpads: most layers are cut into tiles
+    "3x5_dyadic": SystolicConfig(
+        rows=3,
+        columns=5,
+        post_lanes=2,
+        bus_bits=32,
+        multiplier_width=0,
+        activation_bytes=4096,
+        output_bytes=4096,
+        weight_bytes=4096,
+        parameter_bytes=1024,
+    ),
+}

@@ -1,0 +1,30 @@
+"""Evaluation and instruction-set model agree on every case, on every configuration."""
+
+import numpy as np
+import pytest
+
+from gatewright.passes import run_passes
+from gatewright.targets.systolic.config import SystolicConfig
+from gatewright.targets.systolic.lower import lower
+from gatewright.targets.systolic.model import execute
+from tests.conformance.cases import CASES, Maker, inputs_of
+from tests.conformance.machines import SYSTOLIC
+
+CONFIGS = SYSTOLIC | {
+    # the smallest scratchpads, the widest bus, one lane
+    "8x8_tiny": SystolicConfig(
+        post_lanes=1, bus_bits=256, activation_bytes=2048, output_bytes=2048, weight_bytes=2048, parameter_bytes=1024
+    ),
+    "1x1": SystolicConfig(rows=1, columns=1, post_lanes=1, queue_depth=2),
+}
+
+
+@pytest.mark.parametrize("machine", CONFIGS)
+@pytest.mark.parametrize("case", CASES)
+def test_model_equals_evaluation(case: str, machine: str) -> None:
+    config = CONFIGS[machine]
+    graph = run_passes(CASES[case](Maker(case, dyadic=config.dyadic)))
+    inputs = inputs_of(graph)
+    outputs = execute(lower(graph, config), config, inputs)
+    for name, expected in graph.evaluate(*inputs).items():
+        np.testing.assert_array_equal(outputs[name], expected, err_msg=name)
