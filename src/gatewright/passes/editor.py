@@ -1,6 +1,6 @@
 """The workspace in which a pass rewrites a graph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -27,6 +27,8 @@ class Editor:
         self.outputs = list(graph.outputs)
         self.input_ports = list(graph.input_ports)
         self.output_ports = list(graph.output_ports)
+        needed = self._needed()
+        self.nodes = {name: node for name, node in self.nodes.items() if name in needed}
 
     def each(self, kind: type[Op]) -> Iterator[tuple[ir.Node, Op]]:
         """The nodes of one operator at the time of the call, skipping those removed meanwhile."""
@@ -72,16 +74,18 @@ class Editor:
 
     def define(self, name: str, op: ir.Operator, *inputs: str) -> None:
         """Let the value be the result of this operator; an existing value keeps its place."""
+        replaced = self.nodes.get(name)
         self.nodes[name] = ir.Node(name, op, inputs, op.infer(*map(self.type_of, inputs)))
+        self._prune(() if replaced is None else replaced.inputs)
 
     def forward(self, name: str, value: str) -> None:
         """Let every reader of `name` read `value` instead, and drop the node."""
-        del self.nodes[name]
-        for node in list(self.nodes.values()):
-            if name in node.inputs:
-                inputs = tuple(value if each == name else each for each in node.inputs)
-                self.nodes[node.name] = replace(node, inputs=inputs)
+        removed = self.nodes.pop(name)
+        for node in self.consumers(name):
+            inputs = tuple(value if each == name else each for each in node.inputs)
+            self.nodes[node.name] = replace(node, inputs=inputs)
         self.outputs = [value if each == name else each for each in self.outputs]
+        self._prune(removed.inputs)
 
     def finish(self) -> ir.Graph:
         """The graph of what its outputs need, types inferred anew, nodes in an order close to the old one."""
@@ -103,14 +107,26 @@ class Editor:
             output_ports=tuple(replace(port, type=types[name]) for name, port in ports[1]),
         )
 
-    def _order(self) -> list[ir.Node]:
-        """Nodes that outputs need, each after its operands, otherwise in their order of definition."""
-        needed, waiting = set(), list(self.outputs)
+    def _needed(self) -> set[str]:
+        """The nodes that outputs need."""
+        needed: set[str] = set()
+        waiting = list(self.outputs)
         while waiting:
             name = waiting.pop()
             if name in self.nodes and name not in needed:
                 needed.add(name)
                 waiting.extend(self.nodes[name].inputs)
+        return needed
+
+    def _prune(self, names: Sequence[str]) -> None:
+        """Drop nodes that nobody reads any more, so that they do not count as readers themselves."""
+        for name in names:
+            if name in self.nodes and name not in self.outputs and not self.consumers(name):
+                self._prune(self.nodes.pop(name).inputs)
+
+    def _order(self) -> list[ir.Node]:
+        """Nodes that outputs need, each after its operands, otherwise in their order of definition."""
+        needed = self._needed()
         order: dict[str, ir.Node] = {}
         for name in self.nodes:
             stack = [name] if name in needed else []

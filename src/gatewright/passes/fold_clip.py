@@ -18,10 +18,9 @@ def fold_clip(graph: ir.Graph) -> ir.Graph:
        every window holds a pixel of the image (pads below the kernel).
     """
     edit = Editor(graph)
-    for node, clip in edit.each(ir.Clip):
-        path = _path(edit, node.inputs[0])
-        if path:
-            _bound(edit, node.name, clip, path)
+    for name in reversed([node.name for node, _ in edit.each(ir.Clip)]):
+        while (found := edit.producer(name, ir.Clip)) and (path := _path(edit, found[0].inputs[0])):
+            _bound(edit, name, found[1], path)
     return edit.finish()
 
 
