@@ -105,7 +105,13 @@ class RequestRegister(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         request = self.requests.p
+        address = Signal(ADDRESS_WIDTH, reset_less=True)
+        length = Signal(8, reset_less=True)
+        identity = Signal(ID_WIDTH, reset_less=True)
         m.d.comb += [
+            self.channel.addr.eq(address),
+            self.channel.len.eq(length),
+            self.channel.id.eq(identity),
             self.requests.ready.eq(~self.channel.valid | self.channel.ready),
             self.channel.size.eq((self.bus_bits // 8).bit_length() - 1),
             self.channel.burst.eq(INCREMENTING),
@@ -114,9 +120,9 @@ class RequestRegister(wiring.Component):
         with m.If(self.requests.ready):
             m.d.sync += [
                 self.channel.valid.eq(self.requests.valid),
-                self.channel.addr.eq(request.address),
-                self.channel.len.eq(request.length),
-                self.channel.id.eq(self.request_id),
+                address.eq(request.address),
+                length.eq(request.length),
+                identity.eq(self.request_id),
             ]
         return m
 

@@ -64,8 +64,10 @@ def lane_mask(plan: data.View, first: Value, last: Value, bus_bytes: int) -> Val
 class SegmentWalker(wiring.Component):
     """Walks the nest of transfer instructions; one segment a cycle, also from one instruction to the next.
 
-    An instruction accepted in cycle t gives its first segment in cycle t + 2.
+    An instruction accepted in cycle t gives its first segment in cycle t + `LATENCY`.
     """
+
+    LATENCY = 2
 
     commands: In(stream.Signature(COMMAND))
     bases: In(ADDRESS_WIDTH).array(REGION_COUNT)
@@ -78,9 +80,9 @@ class SegmentWalker(wiring.Component):
 
         # stage 1: where the transfer starts in memory
         pending = Signal()
-        pending_transfer = Signal(TRANSFER)
-        pending_address = Signal(ADDRESS_WIDTH)
-        pending_index = Signal(INDEX_WIDTH)
+        pending_transfer = Signal(TRANSFER, reset_less=True)
+        pending_address = Signal(ADDRESS_WIDTH, reset_less=True)
+        pending_index = Signal(INDEX_WIDTH, reset_less=True)
         take = Signal()
         m.d.comb += self.commands.ready.eq(~pending | take)
         with m.If(self.commands.ready):
@@ -92,34 +94,38 @@ class SegmentWalker(wiring.Component):
             ]
 
         # stage 2: the nest
-        walked = Signal(TRANSFER)  # count0 and count1 hold what is left
-        row_count = Signal.like(transfer.count0)
-        row_address = Signal(ADDRESS_WIDTH)
+        walked = Signal(TRANSFER, reset_less=True)  # count0 and count1 hold what is left
+        index = Signal(INDEX_WIDTH, reset_less=True)
+        row_count = Signal.like(transfer.count0, reset_less=True)
+        row_address = Signal(ADDRESS_WIDTH, reset_less=True)
+        address = Signal(ADDRESS_WIDTH, reset_less=True)
         row_done = walked.count0 == 1
         step = self.segments.valid & self.segments.ready
         next_row = (row_address + walked.stride1)[:ADDRESS_WIDTH]
         m.d.comb += [
-            segment.last.eq(row_done & (walked.count1 == 1)),
+            segment.address.eq(address),
             segment.length.eq(walked.length),
             segment.scratch.eq(walked.scratch),
             segment.memory.eq(walked.memory),
+            segment.index.eq(index),
+            segment.last.eq(row_done & (walked.count1 == 1)),
             take.eq(pending & (~self.segments.valid | (step & segment.last))),
         ]
         with m.If(take):
             m.d.sync += [
+                self.segments.valid.eq(1),
                 walked.eq(pending_transfer),
+                index.eq(pending_index),
                 row_count.eq(pending_transfer.count0),
                 row_address.eq(pending_address),
-                self.segments.valid.eq(1),
-                segment.address.eq(pending_address),
-                segment.index.eq(pending_index),
+                address.eq(pending_address),
             ]
         with m.Elif(step):
             m.d.sync += [
                 self.segments.valid.eq(~segment.last),
                 walked.scratch.eq(walked.scratch + walked.length),
                 walked.count0.eq(Mux(row_done, row_count, walked.count0 - 1)),
-                segment.address.eq(Mux(row_done, next_row, segment.address + walked.stride0)),
+                address.eq(Mux(row_done, next_row, address + walked.stride0)),
             ]
             with m.If(row_done):
                 m.d.sync += [walked.count1.eq(walked.count1 - 1), row_address.eq(next_row)]
@@ -130,8 +136,10 @@ class BurstSplitter(wiring.Component):
     """Cuts segments into bursts; one burst a cycle, also from one segment to the next.
 
     Bursts end at multiples of `BURST_BEATS` beats: so they are short enough, and 4 KiB boundaries are among these.
-    A segment accepted in cycle t gives its first burst in cycle t + 1.
+    A segment accepted in cycle t gives its first burst in cycle t + `LATENCY`.
     """
+
+    LATENCY = 1
 
     def __init__(self, bus_bytes: int) -> None:
         self.bus_bytes = bus_bytes
@@ -150,12 +158,14 @@ class BurstSplitter(wiring.Component):
         block_bits = block.bit_length() - 1
 
         # what is left of the segment: from `address` to `last_place` in the block that lies `blocks_left` further on
-        address = Signal(ADDRESS_WIDTH)
+        address = Signal(ADDRESS_WIDTH, reset_less=True)
         place = address[:block_bits]
-        last_place = Signal(block_bits)
-        blocks_left = Signal(LENGTH_WIDTH + 1 - block_bits)
-        scratch = Signal(SCRATCH_ADDRESS_WIDTH)
-        memory, index, last_segment = Signal(3), Signal(INDEX_WIDTH), Signal()
+        last_place = Signal(block_bits, reset_less=True)
+        blocks_left = Signal(LENGTH_WIDTH + 1 - block_bits, reset_less=True)
+        scratch = Signal(SCRATCH_ADDRESS_WIDTH, reset_less=True)
+        memory = Signal(3, reset_less=True)
+        index = Signal(INDEX_WIDTH, reset_less=True)
+        last_segment = Signal(reset_less=True)
 
         last_burst = Signal()
         until = Signal(block_bits)  # the last byte of this burst, within the block
@@ -193,7 +203,12 @@ class BurstSplitter(wiring.Component):
 
 
 class BurstPlanner(wiring.Component):
-    """Transfer instructions in, bursts out. An instruction accepted in cycle t gives its first burst in cycle t + 3."""
+    """Transfer instructions in, bursts out.
+
+    An instruction accepted in cycle t gives its first burst in cycle t + `LATENCY`.
+    """
+
+    LATENCY = SegmentWalker.LATENCY + BurstSplitter.LATENCY
 
     def __init__(self, bus_bytes: int) -> None:
         self.bus_bytes = bus_bytes

@@ -100,7 +100,7 @@ class FetchUnit(wiring.Component):
         if beats_each == 1:
             m.d.comb += [instructions.valid.eq(self.beats.valid), instructions.payload.eq(self.beats.p.data)]
             return self.beats.valid
-        held = Signal(INSTRUCTION_BITS - self.bus_bits)
+        held = Signal(INSTRUCTION_BITS - self.bus_bits, reset_less=True)
         beat = Signal(range(beats_each))
         word = Cat(held, self.beats.p.data)
         complete = Signal()

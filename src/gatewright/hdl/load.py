@@ -22,9 +22,12 @@ class LoadUnit(wiring.Component):
     bus busy. `completed` is high for one cycle when the core takes the last beat of an instruction. While `halt` is
     high no burst is requested; `quiet` says that none is outstanding.
 
-    Timing: an instruction accepted in cycle t offers its first request in cycle t + 3; a beat taken from the bus in
-    cycle t is offered to the core in cycle t + 1.
+    Timing: an instruction accepted in cycle t offers its first request in cycle t + `REQUEST_LATENCY`; a beat taken
+    from the bus in cycle t is offered to the core in cycle t + `WRITE_LATENCY`.
     """
+
+    REQUEST_LATENCY = BurstPlanner.LATENCY
+    WRITE_LATENCY = 1
 
     def __init__(self, bus_bits: int, outstanding: int = 8) -> None:
         self.bus_bits = bus_bits

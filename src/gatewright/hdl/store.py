@@ -9,6 +9,7 @@ from gatewright.hdl.burst import COMMAND, FAULT, BurstPlan, BurstPlanner, lane_m
 from gatewright.hdl.core_port import READ_LATENCY, SCRATCH_ADDRESS_WIDTH
 from gatewright.hdl.csr_map import INDEX_WIDTH
 from gatewright.hdl.instruction import REGION_COUNT
+from gatewright.hdl.pipeline import delayed
 from gatewright.hdl.stream_queue import StreamQueue
 
 __all__ = ["BeatReader", "StoreUnit"]
@@ -63,13 +64,9 @@ class BeatReader(wiring.Component):
             m.d.sync += beat.eq(Mux(last, 0, beat + 1))
 
         # what belongs to the data travels beside the scratchpad's pipeline
-        valid = read
         frame = Cat(lane_mask(burst, beat == 0, last, bus_bytes), last)
-        for stage in range(READ_LATENCY):
-            valid_next = Signal(name=f"valid_{stage}")
-            frame_next = Signal(len(frame), name=f"frame_{stage}")
-            m.d.sync += [valid_next.eq(valid), frame_next.eq(frame)]
-            valid, frame = valid_next, frame_next
+        valid = delayed(m, read, READ_LATENCY, "valid", keep_reset=True)
+        frame = delayed(m, frame, READ_LATENCY, "frame")
         m.d.comb += [
             output.i.valid.eq(valid),
             Cat(output.i.p.strb, output.i.p.last).eq(frame),
@@ -85,9 +82,12 @@ class StoreUnit(wiring.Component):
     one cycle with the last response of an instruction. While `halt` is high no burst is requested; those that were are
     ended; `quiet` says that none is outstanding.
 
-    Timing: an instruction accepted in cycle t offers its first request in cycle t + 3; the first data of a burst are
-    offered `READ_LATENCY` + 2 cycles after its request.
+    Timing: an instruction accepted in cycle t offers its first request in cycle t + `REQUEST_LATENCY`; the first data
+    of a burst are offered `DATA_LATENCY` cycles after its request.
     """
+
+    REQUEST_LATENCY = BurstPlanner.LATENCY
+    DATA_LATENCY = READ_LATENCY + 2
 
     def __init__(self, bus_bits: int, outstanding: int = 4) -> None:
         self.bus_bits = bus_bits
