@@ -29,8 +29,24 @@ def test_nothing_is_encoded_between_a_product_and_its_activation(builder: type) 
 def test_an_activation_that_is_not_alone_keeps_its_input_encoded(builder: type) -> None:
     net = builder(1, 4)
     sums = net.gemm("x", 4, 4)
-    model = normalise(net.model(net.node("Add", net.node("Relu", sums), sums)))
-    assert len(make_plan(Network(model)).encoded) == 4
+    bounded = net.node("Relu", sums)
+    model = normalise(net.model(bounded, net.gemm(sums, 4, 3)))
+    assert {"x", sums, bounded} < set(make_plan(Network(model)).encoded)
+
+
+def test_nothing_is_encoded_within_a_function_of_one_activation(builder: type) -> None:
+    net = builder(1, 4)
+    sums = net.gemm("x", 4, 4)
+    product = net.node("Mul", net.node("Sigmoid", sums), sums)
+    model = normalise(net.model(net.gemm(product, 4, 3)))
+    assert set(make_plan(Network(model)).encoded) == {"x", sums, product, "gemm_3"}
+
+
+def test_a_last_sigmoid_stays_with_the_host(builder: type) -> None:
+    net = builder(1, 4)
+    sums = net.gemm("x", 4, 4)
+    plan = make_plan(Network(normalise(net.model(net.node("Sigmoid", sums)))))
+    assert plan.encoded == ("x", sums)
 
 
 def test_carriers_share_the_encoding_of_what_they_carry(builder: type) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from gatewright.frontends.onnx import ImportOptions, import_onnx
+from gatewright.frontends.onnx import import_onnx
 from gatewright.frontends.reference import run_reference
 from gatewright.ir import AveragePool, Graph, Requantise, Rounding, verify
 from gatewright.quantize import QuantisationReport, QuantiseOptions, quantise, quantise_model
@@ -15,18 +15,18 @@ Samples = Callable[..., np.ndarray]
 
 # The least signal to noise in dB of any output of the small networks, whose weights and inputs are random.
 BOUNDS = [
-    (QuantiseOptions(), 28),
-    (QuantiseOptions(activation_type="int8", per_channel=False), 27),
-    (QuantiseOptions(symmetric_activations=True), 24),
-    (QuantiseOptions(calibration="percentile"), 20),
-    (QuantiseOptions(calibration="mse"), 28),
-    (QuantiseOptions(scales="pow2"), 20),
-    (QuantiseOptions(scales="pow2", activation_type="int8"), 20),
-    (QuantiseOptions(scales="pow2", symmetric_activations=False), 22),
-    (QuantiseOptions(6, 6), 17),
-    (QuantiseOptions(4, 4), 6),
-    (QuantiseOptions(8, 3), 6),
-    (QuantiseOptions(5, 5, scales="pow2", symmetric_activations=False), 8),
+    (QuantiseOptions(), 36),
+    (QuantiseOptions(activation_type="int8", per_channel=False), 32),
+    (QuantiseOptions(symmetric_activations=True), 32),
+    (QuantiseOptions(calibration="percentile"), 35),
+    (QuantiseOptions(calibration="mse"), 36),
+    (QuantiseOptions(scales="pow2"), 30),
+    (QuantiseOptions(scales="pow2", activation_type="int8"), 30),
+    (QuantiseOptions(scales="pow2", symmetric_activations=False), 30),
+    (QuantiseOptions(6, 6), 26),
+    (QuantiseOptions(4, 4), 14),
+    (QuantiseOptions(8, 3), 13),
+    (QuantiseOptions(5, 5, scales="pow2", symmetric_activations=False), 17),
 ]
 
 
@@ -47,10 +47,10 @@ def test_close_to_the_float_network(
 def test_the_graph_equals_onnx_runtime_up_to_isolated_steps(
     network: onnx.ModelProto, samples: Samples, options: QuantiseOptions, bound: float
 ) -> None:
+    """Rounding half to even as ONNX Runtime does, also where the scales are powers of two."""
     arrays = samples(network, 12)
     model, _ = quantise_model(network, arrays, options)
-    rounding = Rounding.HALF_UP if options.dyadic else Rounding.HALF_EVEN
-    graph = import_onnx(model, ImportOptions(rounding=rounding))
+    graph = import_onnx(model)
     verify(graph)
     steps = []
     for sample in arrays[:, None]:
@@ -60,8 +60,8 @@ def test_the_graph_equals_onnx_runtime_up_to_isolated_steps(
             off = np.abs(port.decode(found[name]) - expected[port.name])
             steps.append(off / (port.scale if not port.tail else 1 / 64))
     steps = np.concatenate([step.ravel() for step in steps])
-    assert np.mean(steps > 0.5) < 0.02
-    assert steps.max() < 2.5
+    assert np.mean(steps > 0.5) < 0.002
+    assert steps.max() < 1.5
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8"])
@@ -95,7 +95,7 @@ def test_requantisation_is_a_shift_when_scales_are_powers_of_two(network: onnx.M
 def test_a_batch_of_any_size_gives_the_same_integers(small: onnx.ModelProto, samples: Samples, batch: int) -> None:
     arrays = samples(small, 6)
     single, _ = quantise(small, arrays)
-    graph, _ = quantise(small, arrays, importing=ImportOptions(batch=batch))
+    graph, _ = quantise(small, arrays, batch=batch)
     found = integers(graph, arrays[:batch])[graph.outputs[0]]
     expected = [integers(single, array[None])[single.outputs[0]] for array in arrays[:batch]]
     assert np.array_equal(found, np.concatenate(expected))
@@ -120,7 +120,7 @@ def test_functions_of_one_activation(builder: type, samples: Samples, steps: tup
     y = net.node("Mul", x, y) if len(steps) > 1 else y
     model = net.model(net.conv(y, 4, 2))
     graph, report = quantise(model, samples(model))
-    assert next(iter(report.outputs.values())).sqnr_db > 28
+    assert next(iter(report.outputs.values())).sqnr_db > 30
     assert sum(node.op.name == "lut" for node in graph.nodes) <= 1
 
 

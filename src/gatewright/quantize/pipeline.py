@@ -25,18 +25,20 @@ def quantise(
     model: onnx.ModelProto,
     samples: Samples | None,
     options: QuantiseOptions | None = None,
+    batch: int | None = None,
     importing: ImportOptions | None = None,
 ) -> tuple[Graph, QuantisationReport]:
     """Quantise a float model and import it: the graph, and how far each layer is from the float network.
 
-    `samples` are typical inputs, one array [samples, ...] of floats, or one for each input by name. Power-of-two
-    scales round half up, whatever `importing` says.
+    `samples` are typical inputs, one array [samples, ...] of floats, or one for each input by name. `batch` sets a
+    first dimension that the model leaves open, and precedes that of `importing`. Power-of-two scales round half up,
+    whatever `importing` says.
     """
     options, importing = options or QuantiseOptions(), importing or ImportOptions()
     if options.dyadic:
         importing = replace(importing, rounding=Rounding.HALF_UP)
-    quantised, report = quantise_model(model, samples, options, importing.batch)
-    return import_onnx(quantised, importing), report
+    quantised, report = quantise_model(model, samples, options, batch or importing.batch)
+    return import_onnx(quantised, batch, importing), report
 
 
 def quantise_model(

@@ -14,8 +14,8 @@ __all__ = ["ACTIVATIONS", "CARRIERS", "HOST", "Plan", "make_plan"]
 # Values pass through unchanged: input and output share one encoding, and the operator only moves integers.
 CARRIERS = frozenset(
     {
-        "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "MaxPool", "Pad", "Reshape", "Resize", "Slice",
-        "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample",
+        "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "MaxPool", "Pad", "Reshape", "Resize",
+        "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample",
     }
 )  # fmt: skip
 # Bounds that the quantisation after a product or a sum enforces by itself.
