@@ -1,0 +1,190 @@
+"""Convolutions and matrix products on their way into the graph: biases and scales gather until the sum is rounded."""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from gatewright.frontends.onnx.context import Context, Unsupported
+from gatewright.frontends.onnx.layout import View
+from gatewright.frontends.onnx.values import Integer, Real, Scaled, Target, add_requantise
+from gatewright.ir import I32, Conv2d, IntType, MatMul
+
+__all__ = ["Convolution", "IntegerSum", "MatrixProduct", "Product", "weight_type"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Product(Real):
+    """`(Σ (x - x_zero) · w + bias) · scale + offset`, with `scale`, `bias` and `offset` one entry a channel.
+
+    `bias` is in steps of the sum, `offset` a real number; together they become the bias of the operator. With
+    `negative_shift` k, negative numbers are divided by 2^k at the end: a leaky ReLU.
+    """
+
+    name: str
+    x: View
+    x_zero: int
+    weights: np.ndarray  # output channels first
+    weight_dtype: IntType
+    scale: np.ndarray
+    bias: np.ndarray
+    offset: np.ndarray
+    negative_shift: int | None = None
+    key: object = field(default_factory=object)  # the same for products with the same sum
+
+    @property
+    def origin(self) -> str:
+        return self.name
+
+    @property
+    @abstractmethod
+    def channel_axis(self) -> int:
+        """The axis of the tensor that `scale` and `bias` belong to."""
+
+    @abstractmethod
+    def add_to(self, context: Context, bias: np.ndarray | None) -> View:
+        """Add the operator with this bias."""
+
+    def scaled_by(self, factor: np.ndarray) -> "Product":
+        """The product times `factor`, one number or one a channel; negative ones turn weights and bias around."""
+        factor = np.broadcast_to(factor, self.scale.shape)
+        if not factor.all():
+            raise Unsupported("a factor of 0 cannot be folded into its scale")
+        sign = np.where(factor < 0, -1, 1)
+        weights = self.weights * sign.reshape(-1, *(1,) * (self.weights.ndim - 1))
+        return replace(
+            self,
+            weights=weights,
+            weight_dtype=weight_type(weights, self.weight_dtype),
+            scale=self.scale * np.abs(factor),
+            bias=self.bias * sign,
+            offset=self.offset * factor,
+            key=object(),
+        )
+
+    def biased(self, bias: np.ndarray) -> "Product":
+        """The product plus `bias` steps of the sum."""
+        return replace(self, bias=self.bias + bias, key=object())
+
+    def plus(self, offset: np.ndarray) -> "Product":
+        """The product plus `offset`, one number or one a channel."""
+        return replace(self, offset=self.offset + offset, key=object())
+
+    def leaky(self, negative_shift: int) -> "Product":
+        """The product with negative numbers divided by `2^negative_shift`."""
+        return replace(self, negative_shift=negative_shift)
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but scale and offset was done to the sum."""
+        return self.bounds.free and self.negative_shift is None
+
+    def accumulate(self, context: Context) -> Scaled:
+        """Add the operator; the sum as scaled integers."""
+        scale, bias = self._whole_bias()
+        view = context.once(self.key, lambda: self.add_to(context, bias if bias.any() else None))
+        return Scaled.of(view, scale)
+
+    def quantise(self, context: Context, target: Target, name: str) -> Integer:
+        total = self.accumulate(context)
+        bounded = target.bounded(self.bounds)
+        value = add_requantise(context, total.view.value, total.scale, 0, bounded, name, self.negative_shift)
+        return Integer(total.view.at(value), target.scale, target.zero)
+
+    def _whole_bias(self) -> tuple[np.ndarray, np.ndarray]:
+        """The scales, and offset and bias together in whole steps of them."""
+        empty = ~self.weights.reshape(len(self.weights), -1).any(axis=1)
+        scale = np.where(empty, np.maximum(self.scale, np.abs(self._real_bias()) / 2**24), self.scale)
+        steps = np.rint(self.offset / scale) + np.where(
+            scale == self.scale, self.bias, np.rint(self.bias * (self.scale / scale))
+        )
+        largest = float(np.abs(steps).max(initial=0))
+        if largest > I32.max:
+            raise Unsupported(f"its bias must fit 32 bits in steps of the sum, not {largest:.3g}")
+        return scale, steps.astype(np.int64)
+
+    def _real_bias(self) -> np.ndarray:
+        return self.bias * self.scale + self.offset
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convolution(Product):
+    """A product over windows of an image that is [N, H, W, C] once transposed by `axes`; weights are OHWI."""
+
+    axes: tuple[int, ...]
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    dilations: tuple[int, int]
+    groups: int
+
+    @property
+    def channel_axis(self) -> int:
+        return 1
+
+    def add_to(self, context: Context, bias: np.ndarray | None) -> View:
+        x = context.materialise(self.x, self.axes)
+        op = Conv2d(
+            strides=self.strides,
+            pads=self.pads,
+            dilations=self.dilations,
+            groups=self.groups,
+            x_zero=self.x_zero,
+        )
+        value = _add(context, self, op, x, self.weights, bias)
+        batch, height, width, channels = context.type_of(value).shape
+        image = View.of(value, (batch, channels, height, width), (0, 2, 3, 1))
+        return context.reshape(image, self.shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MatrixProduct(Product):
+    """A product over the last axis; weights are [O, K]. The order in which K is stored moves into the weights."""
+
+    @property
+    def channel_axis(self) -> int:
+        return len(self.shape) - 1
+
+    def add_to(self, context: Context, bias: np.ndarray | None) -> View:
+        x, order = self.x.sorted_last()
+        if x.dense:
+            return self._product(context, context.materialise(x), self.weights[:, order], bias)
+        return self._product(context, context.materialise(self.x), self.weights, bias)
+
+    def _product(self, context: Context, x: str, weights: np.ndarray, bias: np.ndarray | None) -> View:
+        return View.of(_add(context, self, MatMul(x_zero=self.x_zero), x, weights, bias), self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerSum:
+    """The sum of a ConvInteger or MatMulInteger: an integer, or a real once it is cast."""
+
+    product: Product
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.product.shape
+
+    def integer(self, context: Context) -> Integer:
+        """Add the operator."""
+        return Integer(self.product.accumulate(context).view)
+
+
+def _add(
+    context: Context, product: Product, op: Conv2d | MatMul, x: str, weights: np.ndarray, bias: np.ndarray | None
+) -> str:
+    operands = [context.constant(weights, product.weight_dtype, f"{product.name}.weight")]
+    if bias is not None:
+        operands.append(context.constant(bias, I32, f"{product.name}.bias"))
+    return context.add(op, x, *operands, name=product.name)
+
+
+def weight_type(weights: np.ndarray, declared: IntType) -> IntType:
+    """The declared type where it is signed and holds the weights, else the narrowest signed type of at least its width.
+
+    Weights with a zero point may need a bit more than the model stored; machines refuse operands too wide for them.
+    """
+    low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
+    width = declared.width
+    while not IntType(width).holds(low, high):
+        width += 1
+    return IntType(width)
