@@ -10,38 +10,13 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from gatewright.hdl.bits import first_units, rotate_left, rotate_right
 from gatewright.hdl.core_port import READ_LATENCY
 from gatewright.hdl.pipeline import delayed
 
 __all__ = ["READ_LATENCY", "WRITE_LATENCY", "ByteScratchpad", "WordScratchpad"]
 
 WRITE_LATENCY = 2
-
-
-def _rotate_left(m: Module, value: Value, amount: Value, unit: int, name: str) -> Value:
-    """`value` rotated towards higher bits by `amount` units of `unit` bits."""
-    for level in range(len(amount)):
-        step = unit << level
-        rotated = Signal.like(value, name=f"{name}_{level}")
-        m.d.comb += rotated.eq(Mux(amount[level], Cat(value[-step:], value[:-step]), value))
-        value = rotated
-    return value
-
-
-def _rotate_right(m: Module, value: Value, amount: Value, unit: int, name: str) -> Value:
-    for level in range(len(amount)):
-        step = unit << level
-        rotated = Signal.like(value, name=f"{name}_{level}")
-        m.d.comb += rotated.eq(Mux(amount[level], Cat(value[step:], value[:step]), value))
-        value = rotated
-    return value
-
-
-def _first(amount: Value, count: int, unit: int = 1) -> Value:
-    """`count` units of `unit` bits, of which the first `amount` are set; `amount` is log2(count) bits wide."""
-    # A right shift of ones: a left shift would be calculated in twice the width, a mask bit by bit.
-    width = (count - 1) * unit
-    return Const((1 << width) - 1, width) >> Cat(Const(0, exact_log2(unit)), ~amount) if count > 1 else Const(0, 1)
 
 
 class ByteScratchpad(wiring.Component):
@@ -91,7 +66,7 @@ class ByteScratchpad(wiring.Component):
         lanes = Signal.like(second, name=name)
         m.d.comb += [
             second.eq(
-                _first(byte, self.window, unit)
+                first_units(byte, self.window, unit)
             ),  # before the window's start lie bytes of the word after the first
             lanes.eq(Mux(odd_first, ~second, second)),
         ]
@@ -110,7 +85,7 @@ class ByteScratchpad(wiring.Component):
         word = Signal(8 * self.window, name="read_word")
         m.d.comb += [
             word.eq((even.data & ~from_odd) | (odd.data & from_odd)),
-            self.read_data.eq(delayed(m, _rotate_right(m, word, byte_2, 8, "read_turn"), 1, "read_window")),
+            self.read_data.eq(delayed(m, rotate_right(m, word, byte_2, 8, "read_turn"), 1, "read_window")),
         ]
 
     def _write(self, m: Module, even: memory.WritePort, odd: memory.WritePort) -> None:
@@ -119,8 +94,8 @@ class ByteScratchpad(wiring.Component):
         mask = delayed(m, self.write_mask & self.write_enable.replicate(self.window), 1, "write_mask")
         byte, odd_first, pair = self._split(address)
         to_odd = self._in_odd_bank(m, byte, odd_first, 1, "write_odd")
-        word = delayed(m, _rotate_left(m, data, byte, 8, "write_turn"), 1, "write_word")
-        lanes = _rotate_left(m, mask, byte, 1, "mask_turn")
+        word = delayed(m, rotate_left(m, data, byte, 8, "write_turn"), 1, "write_word")
+        lanes = rotate_left(m, mask, byte, 1, "mask_turn")
         m.d.comb += [
             even.addr.eq(delayed(m, (pair + odd_first)[: len(pair)], 1, "write_even_pair")),
             even.en.eq(delayed(m, lanes & ~to_odd, 1, "write_even_lanes")),
