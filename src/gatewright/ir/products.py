@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from gatewright.ir.numerics import largest
 from gatewright.ir.windows import Pads, Pair, output_size, pad_image, windows
 
-__all__ = ["convolve", "exact_format", "multiply"]
+__all__ = ["convolve", "exact_format", "multiply", "signed_sums"]
 
 _BLOCK_ELEMENTS = 1 << 21  # gathered windows at a time: 8 MB of float32 stays near the caches
 
@@ -20,25 +20,29 @@ def exact_format(x: np.ndarray, weights: np.ndarray) -> DTypeLike:
     rows = weights.reshape(len(weights), -1)
     bound = largest(x) * largest(rows) * rows.shape[1]  # crude, but cheap and often enough
     if bound > 1 << 24:
-        bound = largest(x) * max(_magnitude(rows), 1)
+        positive, negative = signed_sums(rows)
+        bound = largest(x) * max(int((positive - negative).max()), 1)
     for limit, dtype in ((24, np.float32), (53, np.float64), (62, np.int64)):
         if bound <= 1 << limit:
             return dtype
     return object
 
 
-def _magnitude(rows: np.ndarray) -> int:
-    """The largest `Σ |w|` of a row."""
-    wide = object if largest(rows) * rows.shape[1] >= 1 << 62 else np.int64
-    step = max(1, _BLOCK_ELEMENTS // rows.shape[1])
-    blocks = (rows[start : start + step].astype(wide) for start in range(0, len(rows), step))
-    return max(int(np.abs(block).sum(axis=1).max()) for block in blocks)
+def signed_sums(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of the positive and of the negative numbers of each row."""
+    if largest(rows) * rows.shape[1] >= 1 << 62:
+        rows = rows.astype(object)
+        return np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    positive = np.maximum(rows, 0).sum(axis=1, dtype=np.int64)
+    return positive, rows.sum(axis=1, dtype=np.int64) - positive
 
 
 def multiply(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """`x[..., K] · weights[O, K]^T`, exact."""
     dtype = exact_format(x, weights)
-    return _integers(x.astype(dtype) @ weights.astype(dtype).T)
+    x, step = x.astype(dtype), max(1, _BLOCK_ELEMENTS // weights.shape[1])
+    blocks = (weights[start : start + step].astype(dtype) for start in range(0, len(weights), step))
+    return np.concatenate([_integers(x @ block.T) for block in blocks], axis=-1)
 
 
 def convolve(x: np.ndarray, weights: np.ndarray, strides: Pair, pads: Pads, dilations: Pair, groups: int) -> np.ndarray:

@@ -23,6 +23,7 @@ from gatewright.ir.ops import (
     Transpose,
     Upsample,
 )
+from gatewright.ir.products import signed_sums
 from gatewright.ir.types import IntType
 
 __all__ = ["accumulator_bounds", "check_accumulators", "value_range"]
@@ -89,8 +90,7 @@ def _sums(graph: Graph, weights: str, low: int, high: int) -> tuple[np.ndarray, 
         return ones * min(products) * count, ones * max(products) * count
     rows = graph.constant(weights).array.reshape(shape[0], -1)
     wide = max(abs(low), abs(high)) * largest(rows) * rows.shape[1] >= 1 << 62
-    rows = rows.astype(object if wide else np.int64)
-    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    positive, negative = (sums.astype(object) if wide else sums for sums in signed_sums(rows))
     return positive * low + negative * high, positive * high + negative * low
 
 
