@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def compile(
     configuration = machine.parse_config(config or {})
     source, quantisation = _read(model, samples, options, batch)
     rounding = Rounding.HALF_UP if options and options.dyadic else Rounding.HALF_EVEN
-    imported = _import(source, ImportOptions(batch, machine.multiplier_bits(configuration), rounding))
+    importing = ImportOptions(batch, machine.multiplier_bits(configuration), rounding)
+    imported = _import(model, source, importing)
     graph = run_passes(imported, (*PASSES, *machine.passes))
     machine.check(graph, configuration)
     program = machine.lower(graph, configuration)
@@ -50,7 +52,7 @@ def compile(
 def load(model: Model, batch: int | None = None) -> Graph:
     """The integer graph of a quantised model, as it is imported, before any pass."""
     source, _ = _read(model, None, None, batch)
-    return _import(source, ImportOptions(batch))
+    return _import(model, source, ImportOptions(batch))
 
 
 def _read(
@@ -67,9 +69,7 @@ def _read(
     return source, None
 
 
-def _import(source: onnx.ModelProto | Graph, importing: ImportOptions) -> Graph:
-    graph = source if isinstance(source, Graph) else import_onnx(source, importing)
-    found = graph.inputs[0].type.shape[0]
-    if importing.batch not in (None, found):
-        raise ModelError(f"batch must be {found}, the first dimension of the model, which it does not leave open")
-    return graph
+def _import(model: Model, source: onnx.ModelProto | Graph, importing: ImportOptions) -> Graph:
+    """The graph, named after its file where there is one: what exporters call a graph says little."""
+    graph = source if isinstance(source, Graph) else import_onnx(source, options=importing)
+    return replace(graph, name=Path(model).stem) if isinstance(model, str | Path) else graph

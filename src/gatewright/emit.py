@@ -70,7 +70,7 @@ def load_build(folder: Path | str) -> Build:
     return Build.of(graph, program, emitted=verilog)
 
 
-def read_report(folder: Path | str) -> dict[str, Any]:
+def read_report(folder: Path | str) -> Mapping[str, Any]:
     """The contents of a build folder's `report.json`."""
     path = Path(folder) / "report.json"
     try:

@@ -38,6 +38,7 @@ def _read(path: str) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"Cannot read the array {path}: {error}") from None
     if not isinstance(array, np.ndarray):
+        array.close()
         raise DataError(f"{path} must hold one array (.npy), not an archive of {', '.join(array.files)}")
     return array
 

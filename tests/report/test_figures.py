@@ -12,7 +12,11 @@ from gatewright.ir import U8, Builder, Clip, Lut, TensorType
 from gatewright.program import LayerInfo, Result
 from gatewright.report import Comparison, Reference, compulsory_bytes, parameters_bytes, report_figures
 
-KEYS = ["model", "target", "config", "macs", "multipliers", "parameters_bytes", "compulsory_bytes", "bus_bytes", "limit_cycles", "cycles", "efficiency", "equal", "max_abs_difference", "reference", "memory_bytes", "multipliers_outside_array", "counters", "layers"]
+KEYS = {
+    *("model", "target", "config", "macs", "multipliers", "multipliers_outside_array", "memory_bytes"),
+    *("parameters_bytes", "compulsory_bytes", "bus_bytes", "limit_cycles", "cycles", "efficiency"),
+    *("equal", "max_abs_difference", "reference", "counters", "layers"),
+}
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def build(monkeypatch) -> Build:
 
 def test_all_keys_of_the_design_are_there(build):
     report = report_figures(build)
-    assert set(KEYS) <= set(report)
+    assert set(report) >= KEYS
     assert set(report["layers"][0]) == {"name", "op", "macs", "limit_cycles", "cycles", "efficiency"}
 
 
