@@ -14,7 +14,7 @@ from gatewright.hdl.axi import BURST_BEATS
 from gatewright.hdl.core_port import READ_LATENCY
 from gatewright.hdl.dispatch_queue import FLIGHT_DEPTH
 from gatewright.hdl.fetch import BURST_INSTRUCTIONS, QUEUE_DEPTH
-from gatewright.hdl.instruction import INSTRUCTION_BYTES, Queue
+from gatewright.hdl.instruction import INSTRUCTION_BYTES, Opcode, Queue
 from gatewright.hdl.timeline import Gate, Process, Timeline
 
 __all__ = ["MemoryTiming", "ModelInstruction", "ShellModel"]
@@ -37,9 +37,10 @@ class MemoryTiming:
 class ModelInstruction:
     """What the shell needs to know of an instruction; `fields` are those of its layout."""
 
-    queue: Queue | None  # None: END
+    opcode: Opcode
+    queue: Queue
     fields: Mapping[str, int]
-    reported: bool = True
+    reported: bool = True  # its unit says when it completes
 
 
 @dataclass
@@ -141,7 +142,7 @@ class ShellModel:
                 yield self._dispatch_changed
             if self._fetched[index] > time.now:
                 yield self._fetched[index] - time.now
-            if instruction.queue is None:
+            if instruction.opcode == Opcode.END:
                 while any(queue.waiting or queue.flight for queue in self.queues.values()):
                     yield self._dispatch_changed
                 self.cycles = time.now
@@ -157,13 +158,20 @@ class ShellModel:
 
     # Queues and tokens.
 
-    def next_command(self, which: Queue) -> Generator[int | Gate, None, ModelInstruction]:
-        """Wait until the oldest instruction of a queue can start, and start it."""
+    def next_command(
+        self, which: Queue, ready: Callable[[ModelInstruction], int] | None = None
+    ) -> Generator[int | Gate, None, ModelInstruction]:
+        """Wait until the oldest instruction of a queue can start, and start it.
+
+        `ready` gives the cycle from which its unit takes the instruction; without it the unit takes it at once.
+        """
         queue, time = self.queues[which], self.time
         while True:
             while not queue.waiting or len(queue.flight) >= FLIGHT_DEPTH:
                 yield queue.changed
             at, instruction = queue.waiting[0]
+            if ready is not None:
+                at = max(at, ready(instruction))
             if at > time.now:
                 yield at - time.now
                 continue

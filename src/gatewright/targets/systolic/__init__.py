@@ -1,0 +1,75 @@
+"""The systolic machine: an output-stationary array with im2col in hardware, W8A8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
+from gatewright.ir import Graph
+from gatewright.passes import Pass, to_signed
+from gatewright.program import Program, Result
+from gatewright.targets.systolic.config import SystolicConfig
+from gatewright.targets.systolic.cycles import count_cycles
+from gatewright.targets.systolic.hdl.array import emit_core
+from gatewright.targets.systolic.lower import lower
+from gatewright.targets.systolic.model import execute
+from gatewright.targets.systolic.supports import SUPPORT
+from gatewright.targets.target import Support, Target
+
+__all__ = ["SystolicConfig", "SystolicTarget"]
+
+
+class SystolicTarget(Target[SystolicConfig]):
+    """See `docs/machines/systolic.md`."""
+
+    name: ClassVar[str] = "systolic"
+    summary: ClassVar[str] = "output-stationary array of rows x columns, W8A8, dyadic or multiplier requantisation"
+    config_type: ClassVar[type] = SystolicConfig
+    supports: ClassVar[Support] = SUPPORT
+    passes: ClassVar[tuple[Pass, ...]] = (to_signed,)
+    top: ClassVar[str] = "gatewright_systolic"
+
+    def lower(self, graph: Graph, config: SystolicConfig) -> Program:
+        return lower(graph, config)
+
+    def run(self, program: Program, inputs: Sequence[np.ndarray]) -> Result:
+        config = self.config_of(program)
+        outputs = execute(program, config, inputs)
+        count = count_cycles(program, config)
+        return Result("model", outputs, count.cycles, count.counters, count.layers)
+
+    def hardware(self, config: SystolicConfig) -> str:
+        from gatewright.targets.systolic.hdl.machine import emit_machine
+
+        return emit_machine(config, self.top)
+
+    def core(self, config: SystolicConfig) -> str:
+        return emit_core(config)
+
+    def register_map(self, config: SystolicConfig) -> RegisterMap:
+        return REGISTER_MAP
+
+    def digest(self, config: SystolicConfig) -> int:
+        return config.digest()
+
+    def data_width(self, config: SystolicConfig) -> int:
+        return config.bus_bits
+
+    def multipliers(self, config: SystolicConfig) -> int:
+        return config.multipliers
+
+    def multipliers_outside_array(self, config: SystolicConfig) -> int:
+        from gatewright.targets.systolic.hdl.machine import multipliers_outside_array
+
+        return multipliers_outside_array(config)
+
+    def memory_bytes(self, config: SystolicConfig) -> int:
+        from gatewright.targets.systolic.hdl.machine import memory_bytes
+
+        return memory_bytes(config)
+
+    def multiplier_bits(self, config: SystolicConfig) -> int:
+        return config.multiplier_width or 17
