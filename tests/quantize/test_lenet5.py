@@ -1,7 +1,10 @@
 """The example network: real weights, real images, accuracy at several widths, exact dyadic arithmetic."""
 
+import json
+import shutil
 from fractions import Fraction
 from math import floor
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -80,6 +83,18 @@ def half_up_of_real_sum(
     exact = [int(total) * step + reals[index % len(reals)] for index, total in enumerate(sums.flat)]
     rounded = [floor(real / Fraction(y.scale) + Fraction(1, 2)) + y.zero for real in exact]
     return np.array(rounded).reshape(sums.shape)
+
+
+def test_the_example_of_the_documentation_runs(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "quantisation.md"
+    code = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    shutil.copy(Path(__file__).parents[2] / "examples" / "lenet5" / "lenet5.onnx", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"samples": digits[0][:100], "images": digits[2][:20], "labels": digits[3][:20]})
+    assert "fc3" in capsys.readouterr().out
+    assert json.loads((tmp_path / "quantisation.json").read_text())["samples"] == 64
 
 
 def test_accuracy_refuses_labels_that_do_not_fit(lenet5: onnx.ModelProto, digits: Digits) -> None:

@@ -112,6 +112,27 @@ def test_several_inputs(builder: type) -> None:
     assert next(iter(report.outputs.values())).sqnr_db > 28
 
 
+def test_a_leaky_relu_with_a_slope_of_a_power_of_two_is_part_of_its_product(builder: type, samples: Samples) -> None:
+    net = builder(1, 3, 6, 6)
+    model = net.model(net.node("LeakyRelu", net.conv("x", 3, 4), alpha=0.125))
+    graph, report = quantise(model, samples(model))
+    assert [node.op.name for node in graph.nodes] == ["conv2d", "requantise"]
+    assert graph.nodes[1].op.negative_shift == 3
+    assert report.layers[-1].op == "Conv LeakyRelu"
+    assert report.outputs[report.layers[-1].tensor].sqnr_db > 36
+
+
+def test_what_only_carries_values_costs_nothing(builder: type, samples: Samples) -> None:
+    net = builder(1, 3, 8, 8)
+    x = net.node("Relu", net.conv("x", 3, 4))
+    x = net.node("Concat", net.node("MaxPool", x, kernel_shape=[2, 2]), net.conv(x, 4, 3, kernel=2), axis=1)
+    x = net.node("Pad", net.node("Transpose", x, perm=[0, 1, 3, 2]), net.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1])))
+    model = net.model(net.conv(x, 7, 2))
+    graph, _ = quantise(model, samples(model))
+    assert sum(node.op.name == "requantise" for node in graph.nodes) == 3
+    assert {"max_pool", "concat", "pad"} <= {node.op.name for node in graph.nodes}
+
+
 @pytest.mark.parametrize("steps", [("Sigmoid", "Mul"), ("HardSigmoid", "Mul"), ("Relu",), ("Tanh",), ("LeakyRelu",)])
 def test_functions_of_one_activation(builder: type, samples: Samples, steps: tuple[str, ...]) -> None:
     net = builder(1, 3, 6, 6)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import frexp
 
 import onnx
 
 from gatewright.quantize.functions import inner_values
-from gatewright.quantize.network import Network
+from gatewright.quantize.network import Network, attributes
 from gatewright.quantize.products import PRODUCTS, Product, find_adders, find_products
 
 __all__ = ["ACTIVATIONS", "CARRIERS", "HOST", "Plan", "make_plan"]
@@ -51,7 +52,8 @@ def make_plan(network: Network) -> Plan:
     """Decide from the structure alone.
 
     1. Every float activation is encoded, except within the host's tail, between a product and the addition of its
-       bias, between a product or a sum and the one Relu or Clip that reads it, and within a function of one activation.
+       bias, between a product or a sum and the one Relu or Clip that reads it (after a product also a leaky ReLU with
+       a slope of 2^-k), and within a function of one activation.
     2. A carrier's inputs and outputs share an encoding; what carriers alone produce has no say in it.
     """
     host, adders = set(_host_values(network)), dict(find_adders(network))
@@ -89,10 +91,17 @@ def _fused_values(network: Network) -> Iterator[tuple[str, str]]:
     """The values between a product or a sum and its activation, each with what the activation makes of it."""
     for node in network.nodes:
         reader = network.only_consumer(node.output[0])
-        if node.op_type in _BOUNDED and reader is not None and reader.op_type in ACTIVATIONS:
+        if node.op_type in _BOUNDED and reader is not None and reader.input[0] == node.output[0]:
             constant = all(name in network.constants for name in reader.input[1:] if name)
-            if reader.input[0] == node.output[0] and constant:
+            leaky = _shifts(reader) and node.op_type in PRODUCTS
+            if (reader.op_type in ACTIVATIONS and constant) or leaky:
                 yield node.output[0], reader.output[0]
+
+
+def _shifts(node: onnx.NodeProto) -> bool:
+    """Whether a node is a leaky ReLU whose slope is a power of two below 1, which shifts negative sums further."""
+    slope = attributes(node).get("alpha", 0.01)
+    return node.op_type == "LeakyRelu" and 0 < slope < 1 and frexp(slope)[0] == 0.5
 
 
 def _data_inputs(node: onnx.NodeProto) -> list[str]:

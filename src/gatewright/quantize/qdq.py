@@ -8,7 +8,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from gatewright.quantize.network import Network
-from gatewright.quantize.plan import Plan
+from gatewright.quantize.plan import CARRIERS, Plan
 from gatewright.quantize.products import Product
 from gatewright.quantize.scales import Encoding
 from gatewright.quantize.weights import QuantisedWeights
@@ -36,8 +36,9 @@ class Decisions:
 def insert(network: Network, decisions: Decisions) -> onnx.ModelProto:
     """The quantised model, which ONNX Runtime executes and the importer reads.
 
-    1. An activation `t` becomes `t.float → QuantizeLinear → t.integers → DequantizeLinear → t`; a graph input keeps its
-       name and is read as `t.dequantised`. Below the stored type's width a Clip stands in front.
+    1. An activation `t` becomes `t.float → QuantizeLinear → t.integers → DequantizeLinear → t`; what only carries
+       values over leaves them as they are. A graph input keeps its name and is read as `t.dequantised`. Below the
+       stored type's width a Clip stands in front.
     2. Weights become int8 constants, a bias an int32 constant with scale `input scale · weight scale`.
     3. Bounds and rounding stand in the metadata of QuantizeLinear.
     """
@@ -85,8 +86,8 @@ class _Writer:
                 copied.input[index] = biases[name]
             elif name in self.decisions.operands and node.name not in self._products:
                 copied.input[index] = self._operand(name)
-        made = [name for name in node.output if name in encoded]
-        copied.output[:] = [f"{name}.float" if name in encoded else name for name in node.output]
+        made = [] if node.op_type in CARRIERS else [name for name in node.output if name in encoded]
+        copied.output[:] = [f"{name}.float" if name in made else name for name in node.output]
         self.nodes.append(copied)
         for name in made:
             self.encode(name, f"{name}.float", name)
