@@ -1,7 +1,8 @@
 """RTLIL text between Amaranth and Yosys: modules that Amaranth writes once per instance become one per kind.
 
-A module is its lines. Three things that depend on where an instance stands, not on what it is, are made canonical
-first: the order of ports, the order of an instance's connections, and the names of the modules it instantiates.
+A module is its items, an item the lines of one declaration. What depends on where an instance stands and not on what it
+is, is made canonical first: the order of ports and of an instance's connections, the numbers that Amaranth gives to
+signals of one name, and the names of the modules that are instantiated.
 """
 
 import re
@@ -10,20 +11,33 @@ from dataclasses import dataclass
 
 __all__ = ["merge_modules"]
 
+_Item = tuple[str, ...]
+
 _MODULE = re.compile(r"^module \\(\S+)$")
 _INSTANCE = re.compile(r"^  cell \\(\S+) (\\\S+)$")
-_PORT = re.compile(r"^  wire width (\d+) (input|output|inout) \d+  (signed )?\\(\S+)$")
-_PUBLIC_NAME = re.compile(r'\\([^\s\\"]+)')
+_CONNECTION = re.compile(r"^    connect \\(\S+) (.*)$")
+_PORT = re.compile(r"^  wire width (\d+) (input|output|inout) \d+  (signed )?(\\\S+)$")
 _MEMORY = re.compile(r'^    parameter \\MEMID "\\\\(\S+)"$')
 _ZERO = re.compile(r"^    connect \\DATA \d+'0+$")
+# What at the start of a line is a name of RTLIL's or Amaranth's own, and no name of a signal, memory or cell.
+_FIXED = re.compile(r"(?: +attribute .*| +parameter \\(?!MEMID ).*| +parameter \\MEMID| {4}connect \\\S+|  cell \S+)?")
+_NAME = re.compile(r'\\([^\s\\"]+)|\$(\d+)')
 
 
 @dataclass(frozen=True)
 class _Module:
-    """One RTLIL module: its hierarchical name as Amaranth gave it, and its items, each the lines of one declaration."""
+    """One RTLIL module; `name` is where it stands in the hierarchy."""
 
     name: str
-    items: tuple[tuple[str, ...], ...]
+    items: tuple[_Item, ...]
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """What an instance needs to know of the module that now stands for its own: its name, and its ports' new names."""
+
+    name: str
+    ports: dict[str, str]
 
 
 def merge_modules(text: str, name: str, ports: Sequence[str]) -> str:
@@ -35,33 +49,34 @@ def merge_modules(text: str, name: str, ports: Sequence[str]) -> str:
     block RAM from being inferred, but which nothing may rely on.
     """
     modules = _parse(text)
-    kept: dict[tuple[tuple[str, ...], ...], str] = {}
-    merged: dict[str, str] = {}
-    paths: dict[str, list[str]] = {}
+    kept: dict[tuple[_Item, ...], str] = {}
+    merged: dict[str, _Merged] = {}
     for module in reversed(modules):
-        is_top = module is modules[0]
-        items = _canonical(module.items, merged, ports if is_top else None)
-        first = kept.setdefault(items, module.name)
-        merged[module.name] = first
-        paths.setdefault(first, []).append(module.name)
-    # In the hierarchy's order, so that names do not depend on anything else.
-    order = sorted(((members[-1], first) for first, members in paths.items()), key=lambda pair: _natural(pair[0]))
-    names = _names([path for path, _ in order], name)
-    final = {first: names[path] for path, first in order}
+        items, renamed = _canonical(module.items, merged, ports if module is modules[0] else ())
+        merged[module.name] = _Merged(kept.setdefault(items, module.name), renamed)
     bodies = {first: items for items, first in kept.items()}
-    written = []
-    for path, first in order:
-        body = "\n".join(line for item in bodies[first] for line in item)
-        body = re.sub(r"^  cell \\(\S+) ", lambda m: f"  cell \\{final.get(m[1], m[1])} ", body, flags=re.MULTILINE)
-        top = "attribute \\top 1\n" if path == modules[0].name else ""
-        written.append(f"{top}module \\{names[path]}\n{_plain_names(body)}\nend\n")
-    return "\n".join(written)
+    # Each kind stands where its first instance stood, so that neither order nor names depend on anything else.
+    first_path: dict[str, str] = {}
+    for module in modules:
+        first_path.setdefault(merged[module.name].name, module.name)
+    names = _names(list(first_path.values()), name)
+    final = {kind: names[path] for kind, path in first_path.items()}
+    return "\n".join(_write(final[kind], bodies[kind], final, top=index == 0) for index, kind in enumerate(first_path))
+
+
+def _write(name: str, items: tuple[_Item, ...], final: dict[str, str], *, top: bool) -> str:
+    lines = [line for item in items for line in item]
+    body = [
+        f"  cell \\{final[match[1]]} {match[2]}" if (match := _INSTANCE.match(line)) and match[1] in final else line
+        for line in lines
+    ]
+    return "\n".join([*(["attribute \\top 1"] if top else []), f"module \\{name}", *body, "end", ""])
 
 
 def _parse(text: str) -> list[_Module]:
     modules = []
     name, depth = "", 0
-    items: list[tuple[str, ...]] = []
+    items: list[_Item] = []
     item: list[str] = []
     for line in text.splitlines():
         if (head := _MODULE.match(line)) is not None:
@@ -81,59 +96,89 @@ def _parse(text: str) -> list[_Module]:
 
 
 def _canonical(
-    items: tuple[tuple[str, ...], ...], merged: dict[str, str], order: Sequence[str] | None
-) -> tuple[tuple[str, ...], ...]:
+    items: tuple[_Item, ...], merged: dict[str, _Merged], order: Sequence[str]
+) -> tuple[tuple[_Item, ...], dict[str, str]]:
+    """Return a module's items in their canonical form, and the new names of its ports by their old ones."""
     written = {_memory(item) for item in items if item[0].startswith("  cell $memwr_v2 ")}
-    declared, rest = [], []
+    ports: list[tuple[_Item, re.Match[str]]] = []
+    rest: list[_Item] = []
     for item in items:
         if (port := _PORT.match(item[-1])) is not None:
-            declared.append((port[4], item[:-1], port))
-        elif (instance := _INSTANCE.match(item[0])) is not None:
-            head = f"  cell \\{merged.get(instance[1], instance[1])} {instance[2]}"
-            rest.append((head, *sorted(item[1:-1], key=_connection_last), item[-1]))
+            ports.append((item, port))
+        elif (instance := _INSTANCE.match(item[0])) is not None and instance[1] in merged:
+            rest.append(_reconnected(item, instance, merged[instance[1]]))
         elif not _is_zero_content(item, written):
             rest.append(item)
-    key = (lambda entry: order.index(entry[0])) if order is not None else (lambda entry: _port_order(entry[0]))
-    ports = []
-    for index, (_, attributes, port) in enumerate(sorted(declared, key=key), start=1):
-        signed = port[3] or ""
-        ports.append((*attributes, f"  wire width {port[1]} {port[2]} {index} {signed}\\{port[4]}"))
-    return (*ports, *rest)
+    ports.sort(key=lambda entry: _port_order(entry[1][4][1:], order))
+    declared = []
+    for index, (item, port) in enumerate(ports, start=1):
+        declared.append((*item[:-1], f"  wire width {port[1]} {port[2]} {index} {port[3] or ''}{port[4]}"))
+    names = _Names()
+    renamed = tuple(tuple(names.renamed(line) for line in item) for item in (*declared, *rest))
+    return renamed, {port[4][1:]: names.of(port[4][1:]) for _, port in ports}
 
 
-def _port_order(port: str) -> tuple[bool, bool, str]:
-    return port != "clk", port != "rst", port
+def _reconnected(item: _Item, instance: re.Match[str], child: _Merged) -> _Item:
+    """Instantiate the module that now stands for an instance's own, with its names of ports, in order."""
+    connections, others = [], []
+    for line in item[1:-1]:
+        if (match := _CONNECTION.match(line)) is not None:
+            connections.append(f"    connect \\{child.ports[match[1]]} {match[2]}")
+        else:
+            others.append(line)
+    return (f"  cell \\{child.name} {instance[2]}", *others, *sorted(connections), item[-1])
 
 
-def _connection_last(line: str) -> tuple[bool, str]:
-    return line.startswith("    connect "), line
+class _Names:
+    """New names for the signals, memories and cells of one module, given as they are met.
+
+    The first of a name has it to itself, as a plain identifier; further ones, which Amaranth numbers as it goes, are
+    numbered from 2. Signals without a name are numbered from 1.
+    """
+
+    def __init__(self) -> None:
+        self._public: dict[str, str] = {}
+        self._private: dict[str, str] = {}
+        self._taken: dict[str, int] = {}
+
+    def of(self, name: str) -> str:
+        if name not in self._public:
+            base = re.sub(r"\$\d+$", "", name)
+            if not re.fullmatch(r"[A-Za-z_]\w*", base):
+                base = re.sub(r"\W+", "_", base).strip("_") or "signal"
+            plain = base
+            while plain in self._taken:
+                self._taken[base] += 1
+                plain = f"{base}_{self._taken[base]}"
+            self._taken[plain] = 1
+            self._public[name] = plain
+        return self._public[name]
+
+    def renamed(self, line: str) -> str:
+        start = _FIXED.match(line).end()  # type: ignore[union-attr]  # it matches the empty string, too
+        return line[:start] + _NAME.sub(self._replace, line[start:])
+
+    def _replace(self, match: re.Match[str]) -> str:
+        if match[1] is not None:
+            return f"\\{self.of(match[1])}"
+        return self._private.setdefault(match[2], f"${len(self._private) + 1}")
 
 
-def _memory(cell: tuple[str, ...]) -> str:
+def _port_order(port: str, order: Sequence[str]) -> tuple[int, str, str]:
+    if port in order:
+        return order.index(port), "", ""
+    base = re.sub(r"\$\d+$", "", port)
+    return {"clk": -2, "rst": -1}.get(base, len(order)), base, port
+
+
+def _memory(cell: _Item) -> str:
     return next(match[1] for line in cell if (match := _MEMORY.match(line)) is not None)
 
 
-def _is_zero_content(item: tuple[str, ...], written: set[str]) -> bool:
+def _is_zero_content(item: _Item, written: set[str]) -> bool:
     if not item[0].startswith("  cell $meminit_v2 ") or _memory(item) not in written:
         return False
     return any(_ZERO.match(line) for line in item)
-
-
-def _plain_names(body: str) -> str:
-    """Write names that Verilog would have to escape (`data$12`, `o[3]`) as plain identifiers (`data_12`, `o_3`)."""
-    names = dict.fromkeys(_PUBLIC_NAME.findall(body))
-    plain = {name: name for name in names if re.fullmatch(r"\w+", name)}
-    taken = set(plain)
-    for name in names:
-        if name not in plain:
-            short = re.sub(r"\W+", "_", name).strip("_")
-            plain[name] = name if short in taken else short
-            taken.add(plain[name])
-    return _PUBLIC_NAME.sub(lambda match: f"\\{plain[match[1]]}", body)
-
-
-def _natural(path: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
 def _names(paths: Sequence[str], top: str) -> dict[str, str]:
