@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -84,7 +85,10 @@ def test_an_earlier_build_is_replaced_and_anything_else_is_not(build, tmp_path):
 
 
 def test_nothing_is_half_written(build, tmp_path, monkeypatch):
-    monkeypatch.setattr("gatewright.emit._write_driver", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(import_module("gatewright.emit"), "_write_driver", full)
     with pytest.raises(OSError, match="disk full"):
         emit(build, tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
