@@ -1,7 +1,7 @@
 """Passes: pure functions from graph to graph. A pass changes how a network is written, never what it computes.
 
 The docstring of each is its rule. `PASSES` is the order that suits every machine; `to_signed` is for machines whose
-operands are signed; `group` forms the layers that machines lower.
+operands are signed, `duplicate_sums` for those that cannot keep a sum; `group` forms the layers that machines lower.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from gatewright import ir
 from gatewright.passes.absorb_transposes import absorb_transposes
 from gatewright.passes.cancel_transposes import cancel_transposes
+from gatewright.passes.duplicate_sums import duplicate_sums
 from gatewright.passes.editor import Editor
 from gatewright.passes.fold_clip import fold_clip
 from gatewright.passes.fold_constants import fold_constants, remove_dead
 from gatewright.passes.fold_requantise import fold_requantise
 from gatewright.passes.fold_tables import fold_tables
 from gatewright.passes.group import FusionRules, Layer, aliases, group, macs
+from gatewright.passes.merge_duplicates import merge_duplicates
 from gatewright.passes.merge_pads import merge_pads
 from gatewright.passes.remove_identities import remove_identities
 from gatewright.passes.to_signed import to_signed
@@ -28,12 +30,14 @@ __all__ = [
     "absorb_transposes",
     "aliases",
     "cancel_transposes",
+    "duplicate_sums",
     "fold_clip",
     "fold_constants",
     "fold_requantise",
     "fold_tables",
     "group",
     "macs",
+    "merge_duplicates",
     "merge_pads",
     "remove_dead",
     "remove_identities",
@@ -53,6 +57,7 @@ PASSES: tuple[Pass, ...] = (
     fold_clip,
     fold_tables,
     remove_identities,
+    merge_duplicates,
 )
 
 

@@ -79,13 +79,17 @@ class Editor:
         self._prune(() if replaced is None else replaced.inputs)
 
     def forward(self, name: str, value: str) -> None:
-        """Let every reader of `name` read `value` instead, and drop the node."""
-        removed = self.nodes.pop(name)
+        """Let every reader of `name` read `value` instead, and drop the node.
+
+        The node stays as an output of its own where `value` is not computed, or is an output already.
+        """
         for node in self.consumers(name):
             inputs = tuple(value if each == name else each for each in node.inputs)
             self.nodes[node.name] = replace(node, inputs=inputs)
+        if name in self.outputs and (value in self.outputs or value not in self.nodes):
+            return
         self.outputs = [value if each == name else each for each in self.outputs]
-        self._prune(removed.inputs)
+        self._prune(self.nodes.pop(name).inputs)
 
     def finish(self) -> ir.Graph:
         """The graph of what its outputs need, types inferred anew, nodes in an order close to the old one."""

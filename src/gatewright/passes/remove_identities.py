@@ -11,8 +11,8 @@ def remove_identities(graph: ir.Graph) -> ir.Graph:
     """A node whose result is its operand for every possible value is removed.
 
     Reshape to the same shape, Transpose in order, Clip to bounds the value keeps anyway, Pad by nothing, Slice of
-    everything, Upsample by 1, Concat of one value, MaxPool of single pixels, Requantise by exactly 1 whose zero points
-    and bounds change nothing.
+    everything, Upsample by 1, Concat of one value, Lut that maps each value to itself, MaxPool of single pixels,
+    Requantise by exactly 1 whose zero points and bounds change nothing. An output that would become an input stays.
     """
     edit = Editor(graph)
     for node, _ in edit.each(ir.Operator):
@@ -38,4 +38,7 @@ def _is_identity(graph: ir.Graph, edit: Editor, node: ir.Node) -> bool:
         case ir.Requantise(x_zero=x_zero, zero=zero, low=low, high=high):
             least, greatest = ir.value_range(graph, graph.node(node.name).inputs[0])
             return x_zero == zero and low <= least and greatest <= high and is_unit(edit, node)
+        case ir.Lut():
+            table = edit.array_of(node.inputs[1])
+            return table is not None and table.tolist() == list(range(node.type.dtype.min, node.type.dtype.max + 1))
     return False
