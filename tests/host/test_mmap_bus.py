@@ -8,7 +8,7 @@ import pytest
 
 from gatewright.host import Bus, MmapBus, Window
 
-PENDING = 0x1C
+ENDED = (0x1C, 2)
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def files(tmp_path):
 
 def test_registers_and_memory_are_those_of_the_device(files):
     registers, memory = files
-    with MmapBus(Window(registers, 4096 + 64, 256), Window(memory, 0, 16384), 0x4000_0000, PENDING) as bus:
+    with MmapBus(Window(registers, 4096 + 64, 256), Window(memory, 0, 16384), 0x4000_0000, ENDED) as bus:
         assert isinstance(bus, Bus)
         bus.write32(8, 0x1234_5678)
         assert bus.read32(8) == 0x1234_5678
@@ -34,10 +34,11 @@ def test_registers_and_memory_are_those_of_the_device(files):
 
 def test_waiting_ends_with_patience_or_with_the_pending_register(files):
     registers, memory = files
-    with MmapBus(Window(registers, 0, 256), Window(memory, 0, 4096), 0, PENDING, patience=0.02) as bus:
+    with MmapBus(Window(registers, 0, 256), Window(memory, 0, 4096), 0, ENDED, patience=0.02) as bus:
+        bus.write32(ENDED[0], 1)
         assert not bus.wait_interrupt()
         bus._patience = 10
-        machine = threading.Thread(target=lambda: (time.sleep(0.05), bus.write32(PENDING, 1)))
+        machine = threading.Thread(target=lambda: (time.sleep(0.05), bus.write32(ENDED[0], 3)))
         machine.start()
         assert bus.wait_interrupt()
         machine.join()

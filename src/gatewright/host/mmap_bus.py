@@ -45,8 +45,9 @@ class Window:
 class MmapBus:
     """Registers in one window, memory shared with the machine in another, at address `base` for the machine.
 
-    The interrupt comes from the UIO device `interrupt` (such as `/dev/uio0`); without one, the register at offset
-    `pending` is looked at every millisecond. `patience` is how long, in seconds, a machine that works may be silent.
+    The interrupt comes from the UIO device `interrupt` (such as `/dev/uio0`); without one, some bits of a register
+    (`ended`: offset, bits) are looked at every millisecond. `patience` is how long, in seconds, a machine that works may
+    be silent.
     The memory must not be cached, or be coherent with the machine: reserved memory, or a udmabuf opened with O_SYNC.
     """
 
@@ -55,7 +56,7 @@ class MmapBus:
         registers: Window,
         memory: Window,
         base: int,
-        pending: int,
+        ended: tuple[int, int],
         interrupt: Path | str | None = None,
         patience: float = 1.0,
     ) -> None:
@@ -63,7 +64,7 @@ class MmapBus:
         self._words = registers.words
         self.memory = memory.bytes
         self.base = base
-        self._pending = pending
+        self._ended = ended
         self._patience = patience
         self._interrupt = None if interrupt is None else os.open(interrupt, os.O_RDWR)
 
@@ -86,7 +87,7 @@ class MmapBus:
         ready, _, _ = select.select([self._interrupt], [], [], self._patience)
         if ready:
             os.read(self._interrupt, 4)
-        return bool(ready) or self.read32(self._pending) != 0
+        return bool(ready) or self._has_ended()
 
     def close(self) -> None:
         """Give the windows back; `memory` must not be used any more."""
@@ -97,9 +98,13 @@ class MmapBus:
         if self._interrupt is not None:
             os.close(self._interrupt)
 
+    def _has_ended(self) -> bool:
+        offset, bits = self._ended
+        return self.read32(offset) & bits != 0
+
     def _poll(self) -> bool:
         end = time.monotonic() + self._patience
-        while not self.read32(self._pending):
+        while not self._has_ended():
             if time.monotonic() > end:
                 return False
             time.sleep(0.001)
