@@ -36,6 +36,7 @@ def test_parse_bits_refuses(text: str, message: str) -> None:
         ({"scales": "log"}, "scales must be one of float, pow2, not 'log'"),
         ({"calibration": "entropy"}, "calibration must be one of auto, minmax, percentile, mse, not 'entropy'"),
         ({"activation_type": "int16"}, "activation_type must be one of uint8, int8, not 'int16'"),
+        ({"layers": {"conv1": (8, 9)}}, "weight bits of layer 'conv1' must be a whole number from 2 to 8, not 9"),
         ({"percentile": 50}, "percentile must be above 50 and at most 100, not 50"),
     ],
 )

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from gatewright.errors import ConfigError
 from gatewright.frontends.onnx import import_onnx
 from gatewright.frontends.reference import run_reference
 from gatewright.ir import AveragePool, Graph, Requantise, Rounding, verify
@@ -89,6 +90,21 @@ def test_requantisation_is_a_shift_when_scales_are_powers_of_two(network: onnx.M
             assert node.op.mul_b & (node.op.mul_b - 1) == 0
         if isinstance(node.op, AveragePool):
             assert all(mul == 1 for divisor, mul in node.op.multipliers if divisor & (divisor - 1) == 0)
+
+
+def test_layers_may_have_widths_of_their_own(small: onnx.ModelProto, samples: Samples) -> None:
+    names = [node.name for node in small.graph.node if node.op_type in ("Conv", "Gemm")]
+    options = QuantiseOptions(4, 4, layers={names[0]: (8, 8), names[2]: (6, 2)})
+    _, report = quantise(small, samples(small), options)
+    assert [layer.encoding.bits for layer in report.layers] == [8, 4, 6, 4, 8]
+    assert [layer.weights.bits for layer in report.layers[1:]] == [8, 4, 2, 4]
+    uniform = quantise(small, samples(small), QuantiseOptions(4, 4, layers={names[0]: (8, 8)}))[1]
+    assert uniform.layers[1].agreement.sqnr_db > 20
+
+
+def test_unknown_layers_are_refused(small: onnx.ModelProto, samples: Samples) -> None:
+    with pytest.raises(ConfigError, match=r"layers must be among conv_0, .*, gemm_9, not conv9"):
+        quantise(small, samples(small), QuantiseOptions(layers={"conv9": (8, 8)}))
 
 
 @pytest.mark.parametrize("batch", [1, 3])

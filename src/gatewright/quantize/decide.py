@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatewright.errors import ModelError
+from gatewright.errors import ConfigError, ModelError
 from gatewright.quantize.calibrate import Statistics, calibrate, channel_means, combine
 from gatewright.quantize.network import Network, attributes
 from gatewright.quantize.options import QuantiseOptions
@@ -21,6 +21,7 @@ __all__ = ["decide"]
 def decide(network: Network, samples: Mapping[str, np.ndarray], options: QuantiseOptions) -> Decisions:
     """Choose every encoding and quantise every weight, from checked samples."""
     plan = make_plan(network)
+    _expect_layers(plan, options)
     statistics = calibrate(network, samples, [name for names in plan.sources.values() for name in names])
     leaders = {leader: _encode_group(network, plan, leader, statistics, options) for leader in plan.sources}
     means = _means(network, plan, samples, options)
@@ -42,9 +43,18 @@ def _encode_group(
     network: Network, plan: Plan, leader: str, statistics: Mapping[str, Statistics], options: QuantiseOptions
 ) -> Encoding:
     members = plan.members(leader)
-    leaves = any(name in network.outputs or name in plan.tail_inputs for name in members)
-    bits = max(options.activation_bits, options.output_bits) if leaves else options.activation_bits
+    widths = [options.widths(product.node)[0] for product in plan.products if product.x in members]
+    if any(name in network.outputs or name in plan.tail_inputs for name in members):
+        widths.append(max(options.activation_bits, options.output_bits))
+    bits = max(widths, default=options.activation_bits)
     return choose_encoding(combine(statistics[name] for name in plan.sources[leader]), bits, options)
+
+
+def _expect_layers(plan: Plan, options: QuantiseOptions) -> None:
+    names = [product.node for product in plan.products]
+    unknown = sorted(set(options.layers) - set(names))
+    if unknown:
+        raise ConfigError(f"layers must be among {', '.join(names)}, not {', '.join(unknown)}")
 
 
 def _quantise_product(
@@ -52,7 +62,7 @@ def _quantise_product(
 ) -> QuantisedWeights:
     weights, bias = weights_of(network, product)
     try:
-        return quantise_weights(weights, bias, x, options.weight_bits, options, means)
+        return quantise_weights(weights, bias, x, options.widths(product.node)[1], options, means)
     except ModelError as error:
         raise ModelError(f"{product.node}: {error}") from error
 
@@ -93,14 +103,17 @@ def _means(
     network: Network, plan: Plan, samples: Mapping[str, np.ndarray], options: QuantiseOptions
 ) -> dict[str, np.ndarray]:
     """For each product, the mean of what each of its weights multiplies, to be broadcast to the weights."""
-    if not options.corrects_bias:
-        return {}
-    axes = {p.x: 1 if network.node(p.node).op_type != "MatMul" else -1 for p in plan.products}
-    by_tensor = channel_means(network, samples, axes)
+    corrected = [
+        product
+        for product in plan.products
+        if options.corrects_bias(options.widths(product.node)[1])
+        # A MatMul without an addition has nowhere to put a bias.
+        and not (product.bias is None and network.node(product.node).op_type == "MatMul")
+    ]
+    axes = {product.x: -1 if network.node(product.node).op_type == "MatMul" else 1 for product in corrected}
+    by_tensor = channel_means(network, samples, axes) if axes else {}
     found = {}
-    for product in plan.products:
-        if product.bias is None and network.node(product.node).op_type == "MatMul":
-            continue  # has nowhere to put a bias
+    for product in corrected:
         node, means = network.node(product.node), by_tensor[product.x]
         weights = network.constants[product.weight]
         if node.op_type == "Conv":

@@ -1,7 +1,8 @@
 """What a user may choose about quantisation, and the short form of the widths (`a8w8`)."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from gatewright.errors import ConfigError
@@ -28,6 +29,8 @@ class QuantiseOptions:
     of outliers, `mse` minimises the mean squared error; `auto` is minmax at 8 bits with float scales, otherwise mse.
     `bias_correction` adds the mean error that rounding the weights causes to the bias; None does so below 8 bits.
     `output_bits` is the least width of what leaves the network: nothing multiplies it, so it need not be narrow.
+    `layers` gives single nodes with weights widths of their own, `{"conv1": (8, 8)}`: of the activation they read, and
+    of their weights. An activation that several layers read has the greatest of their widths.
     """
 
     activation_bits: int = 8
@@ -40,17 +43,19 @@ class QuantiseOptions:
     calibration: Calibration = "auto"
     percentile: float = 99.99
     bias_correction: bool | None = None
+    layers: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for field in ("activation_bits", "weight_bits", "output_bits"):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value not in BITS:
-                raise ConfigError(f"{field} must be a whole number from {BITS[0]} to {BITS[-1]}, not {value!r}")
+        for name in ("activation_bits", "weight_bits", "output_bits"):
+            _expect_width(name, getattr(self, name))
+        for layer, (activation, weight) in self.layers.items():
+            _expect_width(f"activation bits of layer {layer!r}", activation)
+            _expect_width(f"weight bits of layer {layer!r}", weight)
         choices = {"scales": Scales, "calibration": Calibration, "activation_type": ActivationType}
-        for field, literal in choices.items():
-            value = getattr(self, field)
+        for name, literal in choices.items():
+            value = getattr(self, name)
             if value not in get_args(literal):
-                raise ConfigError(f"{field} must be one of {', '.join(get_args(literal))}, not {value!r}")
+                raise ConfigError(f"{name} must be one of {', '.join(get_args(literal))}, not {value!r}")
         if not 50 < self.percentile <= 100:
             raise ConfigError(f"percentile must be above 50 and at most 100, not {self.percentile!r}")
 
@@ -69,10 +74,13 @@ class QuantiseOptions:
         """Whether activations have the fixed zero point."""
         return self.dyadic if self.symmetric_activations is None else self.symmetric_activations
 
-    @property
-    def corrects_bias(self) -> bool:
-        """Whether the mean error of the weights goes into the bias."""
-        return self.weight_bits < BITS[-1] if self.bias_correction is None else self.bias_correction
+    def widths(self, layer: str) -> tuple[int, int]:
+        """The widths of what a layer reads: activation, weights."""
+        return self.layers.get(layer, (self.activation_bits, self.weight_bits))
+
+    def corrects_bias(self, weight_bits: int) -> bool:
+        """Whether the mean error of weights of this width goes into the bias."""
+        return weight_bits < BITS[-1] if self.bias_correction is None else self.bias_correction
 
     def method(self, bits: int) -> Calibration:
         """The calibration method for values of the given width, never `auto`."""
@@ -91,3 +99,8 @@ def parse_bits(text: str) -> tuple[int, int]:
         if bits not in BITS:
             raise ConfigError(f"{name} bits in {text!r} must be from {BITS[0]} to {BITS[-1]}, not {bits}")
     return activation, weight
+
+
+def _expect_width(name: str, value: object) -> None:
+    if not isinstance(value, int) or value not in BITS:
+        raise ConfigError(f"{name} must be a whole number from {BITS[0]} to {BITS[-1]}, not {value!r}")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import onnx
 
 from gatewright.errors import ModelError
-from gatewright.frontends.onnx import ImportOptions, import_onnx, normalise
+from gatewright.frontends.onnx import ImportOptions, import_onnx, is_quantised, normalise
 from gatewright.ir import Graph, Rounding
 from gatewright.quantize.decide import decide
 from gatewright.quantize.hoist import hoist_activations
@@ -18,7 +18,6 @@ from gatewright.quantize.samples import Samples, check_samples
 __all__ = ["quantise", "quantise_model"]
 
 _MEASURED = 64  # samples that the report's errors are measured on
-_INTEGER = frozenset({"DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "Quant"})
 
 
 def quantise(
@@ -49,11 +48,8 @@ def quantise_model(
     `batch` sets a first dimension that the model leaves open.
     """
     options = options or QuantiseOptions()
-    integer = sorted({node.op_type for node in model.graph.node} & _INTEGER)
-    if integer:
-        raise ModelError(
-            f"a model to quantise must be floating point; this one has {', '.join(integer)}: import it as it is"
-        )
+    if is_quantised(model):
+        raise ModelError("a model to quantise must be floating point, this one is quantised already: import it")
     network = Network(hoist_activations(normalise(model, batch)))
     arrays = check_samples(network, samples)
     decisions = decide(network, arrays, options)

@@ -16,6 +16,7 @@ _STEPS = 60  # candidates of the search for the least error
 _SMALLEST = 0.3  # of the largest weight, which the search may cut the range down to
 _EXPONENTS = 4  # candidates below the power of two that covers everything
 _SPREAD = 2.0**-16  # the smallest scale of a tensor's channels, as a share of the largest
+_BIAS = 2.0**24  # steps of the sum: enough for any bias, and float32 holds it exactly
 _CHUNK = 1 << 22  # elements the search looks at together
 
 
@@ -53,8 +54,8 @@ def quantise_weights(
 
     1. A scale is the largest magnitude over the largest integer, or the one of least squared error below 8 bits and for
        powers of two.
-    2. It is raised where the bias would otherwise not fit the accumulator beside the largest sum, and to 2^-16 of the
-       largest scale, so that a channel of zeros keeps a sensible one.
+    2. It is raised where the bias would otherwise pass 2^24 steps or not fit the accumulator beside the largest sum,
+       and to 2^-16 of the largest scale, so that a channel of zeros keeps a sensible one.
     3. With `means`, the mean of what each weight multiplies, the mean error of the weights goes into the bias.
     """
     if not (np.isfinite(weights).all() and (bias is None or np.isfinite(bias).all())):
@@ -122,7 +123,7 @@ def _squared_error(rows: np.ndarray, scales: np.ndarray, low: int, high: int) ->
 
 
 def _room(integers: np.ndarray, x: Encoding) -> np.ndarray:
-    """What the accumulator has left for the bias of each channel beside the largest sum of products."""
+    """What the bias of each channel may reach: what the accumulator has left beside the largest sum of products."""
     largest_sum = np.abs(integers).sum(axis=1) * max(x.high - x.zero, x.zero - x.low)
     room = 2.0 ** (ACCUMULATOR_BITS - 1) - 2 - largest_sum
     if room.min() <= 0:
@@ -130,7 +131,7 @@ def _room(integers: np.ndarray, x: Encoding) -> np.ndarray:
             f"sums of {integers.shape[1]} products must fit an accumulator of {ACCUMULATOR_BITS} bits, "
             f"not reach {largest_sum.max():.0f}; quantise with fewer bits"
         )
-    return room
+    return np.minimum(room, _BIAS)
 
 
 def _power_of_two_above(values: np.ndarray) -> np.ndarray:
