@@ -20,6 +20,9 @@ _QUANTISED = (
     "Quant",
     "BipolarQuant",
 )
+_INTEGERS = frozenset(
+    onnx.TensorProto.DataType.Value(f"{prefix}INT{width}") for prefix in ("", "U") for width in (4, 8, 16)
+)
 
 
 def load_model(path: str | PathLike[str]) -> onnx.ModelProto:
@@ -41,5 +44,7 @@ def load_model(path: str | PathLike[str]) -> onnx.ModelProto:
 
 
 def is_quantised(model: onnx.ModelProto) -> bool:
-    """Whether any node of the model works on, or makes, quantised tensors."""
-    return any(node.op_type.startswith(_QUANTISED) for node in model.graph.node)
+    """Whether a node of the model makes or takes quantised tensors, or all its inputs are integers."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    types = {value.type.tensor_type.elem_type for value in model.graph.input if value.name not in constants}
+    return types <= _INTEGERS or any(node.op_type.startswith(_QUANTISED) for node in model.graph.node)

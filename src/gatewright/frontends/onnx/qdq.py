@@ -77,7 +77,8 @@ def dequantise(call: Call, value: Known, scale: np.ndarray, zero: np.ndarray, ax
             step = HostStep("dequantize", scale=_one(scale, "scale"), zero_point=int(_one(zero, "zero point")))
             return value.then(step, dtype="float32")
         case Integer() | IntegerSum():
-            return Scaled.of(call.integer(0).view, _one(scale, "scale"), int(_one(zero, "zero point")))
+            integer = value.integer(call.context) if isinstance(value, IntegerSum) else value
+            return Scaled.of(integer.view, _one(scale, "scale"), int(_one(zero, "zero point")))
     raise Unsupported("its operand must be integers, not real numbers")
 
 

@@ -125,12 +125,13 @@ def depth_to_space(call: Call) -> Known:
 
 
 def space_to_depth(call: Call) -> Known:
-    """Any block size."""
+    """Both modes."""
     batch, channels, height, width = call.value(0).shape
     block = call.get_int("blocksize", 1)
     split_shape = (batch, channels, height // block, block, width // block, block)
     result = (batch, channels * block**2, height // block, width // block)
-    return _rearranged(call, split_shape, (0, 3, 5, 1, 2, 4), result)
+    blocks_first = call.get_text("mode", "DCR") == "DCR"
+    return _rearranged(call, split_shape, (0, 3, 5, 1, 2, 4) if blocks_first else (0, 1, 3, 5, 2, 4), result)
 
 
 def _exact_code(value: Scaled, number: float) -> int:

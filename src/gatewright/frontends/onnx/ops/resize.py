@@ -19,9 +19,14 @@ def resize(call: Call) -> Known:
     shape = call.value(0).shape
     if call.get_text("mode", "nearest") != "nearest" or len(shape) != 4:
         raise Unsupported(f"it must be nearest-neighbour over [N, C, H, W], not {call.get_text('mode', 'nearest')}")
-    has_sizes = call.has(3) and call.array(3).size > 0
-    result = [int(size) for size in call.array(3)] if has_sizes else _scaled_sizes(shape, call.array(2))
-    scales = [new / old for new, old in zip(result, shape, strict=True)] if has_sizes else call.array(2).tolist()
+    if call.get_text("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise Unsupported("keep_aspect_ratio_policy must be stretch")
+    if call.has(3) and call.array(3).size > 0:
+        result = [int(size) for size in _every_axis(call, call.array(3), shape)]
+        scales = [new / old for new, old in zip(result, shape, strict=True)]
+    else:
+        scales = _every_axis(call, call.array(2), (1,) * len(shape))
+        result = _scaled_sizes(shape, scales)
     picks = [_picks(call, *axis) for axis in zip(shape, result, scales, strict=True)]
     return _repeated(call, result, picks)
 
@@ -29,13 +34,21 @@ def resize(call: Call) -> Known:
 def upsample(call: Call) -> Known:
     """As Resize."""
     shape = call.value(0).shape
-    result = _scaled_sizes(shape, call.array(1))
+    result = _scaled_sizes(shape, call.array(1).tolist())
     picks = [np.arange(new) * old // new for old, new in zip(shape, result, strict=True)]
     return _repeated(call, result, picks)
 
 
-def _scaled_sizes(shape: Sequence[int], scales: np.ndarray) -> list[int]:
-    return [int(np.floor(size * scale)) for size, scale in zip(shape, scales.tolist(), strict=True)]
+def _every_axis(call: Call, numbers: np.ndarray, others: Sequence[int]) -> list[float]:
+    """Numbers given for the axes of the attribute `axes`, with those of the other axes."""
+    full: list[float] = list(others)
+    for axis, number in zip(call.get_ints("axes", tuple(range(len(full)))), numbers.tolist(), strict=True):
+        full[axis] = number
+    return full
+
+
+def _scaled_sizes(shape: Sequence[int], scales: Sequence[float]) -> list[int]:
+    return [int(np.floor(size * scale)) for size, scale in zip(shape, scales, strict=True)]
 
 
 def _picks(call: Call, old: int, new: int, scale: float) -> np.ndarray:
