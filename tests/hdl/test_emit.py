@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from amaranth.hdl import Module, signed
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.errors import ToolError
@@ -163,21 +163,32 @@ def test_text_has_no_paths_dates_attributes_or_escaped_names(array, storage):
 
 
 def test_ports_are_named_by_their_path():
-    channel = wiring.Signature({"addr": Out(32), "valid": Out(1), "ready": In(1)})
-
     class Ports(wiring.Component):
-        m_axi: Out(wiring.Signature({"ar": Out(channel)}))
-        i: In(wiring.Signature({"payload": Out(8)}))
+        i: In(stream.Signature(8))
+        w: In(stream.Signature(8, always_ready=True))
+        o: Out(wiring.Signature({"data": Out(8)})).array(2)
 
         def elaborate(self, platform):
             m = Module()
-            m.d.sync += self.m_axi.ar.addr.eq(self.i.payload)
+            m.d.sync += self.o[1].data.eq(self.i.payload)
             return m
 
-    assert port_names(Ports()) == ("m_axi_araddr", "m_axi_arvalid", "m_axi_arready", "i_payload")
+    assert port_names(Ports()) == ("i_payload", "i_valid", "i_ready", "w_payload", "w_valid", "o_0_data", "o_1_data")
     verilog = emit_verilog(Ports(), "ports", {"i_payload": "seed"})
-    assert "module ports(clk, rst, m_axi_araddr, m_axi_arvalid, m_axi_arready, seed);" in verilog
-    assert "output m_axi_arvalid;" in verilog
+    assert "module ports(clk, rst, seed, i_valid, i_ready, w_payload, w_valid, o_0_data, o_1_data);" in verilog
+    assert "output i_ready;" in verilog
+
+
+def test_ports_of_an_axi_interface_have_the_standard_names():
+    channel = wiring.Signature({"valid": Out(1), "ready": In(1)})
+
+    class Ports(wiring.Component):
+        m_axi: Out(wiring.Signature({name: Out(channel) for name in ("aw", "w", "b", "ar", "r")}))
+
+        def elaborate(self, platform):
+            return Module()
+
+    assert port_names(Ports())[:4] == ("m_axi_awvalid", "m_axi_awready", "m_axi_wvalid", "m_axi_wready")
 
 
 def test_name_must_be_an_identifier():

@@ -32,7 +32,7 @@ def axi(channels, data_width=64):
 
 
 class CopyMachine(wiring.Component):
-    """Copy `length` bursts from `source` to `target` (offsets 0, 4, 8 of the registers); 12 starts, or clears when done.
+    """Copy `length` bursts from `source` to `target` (registers 0, 4, 8); writing 12 starts, or clears when done.
 
     Register 12 reads as done, and error. Bursts of even and odd number go under different IDs through queues of their
     own. `fault` names a way in which this machine breaks the protocol.

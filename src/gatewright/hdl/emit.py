@@ -1,6 +1,5 @@
 """From an Amaranth component to the Verilog that people read, simulate and synthesise."""
 
-import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,10 +15,12 @@ from gatewright.hdl.yosys import run_yosys
 
 __all__ = ["emit_verilog", "port_names", "synthesise"]
 
-_AXI_CHANNELS = frozenset({"aw", "w", "b", "ar", "r"})
+_Path = tuple[str | int, ...]
 
-# Choices become plain `?:` (a parallel `casez` reads and lints worse), registers take `if (enable)` form, and aliases of
-# nets, of which Amaranth writes one per port of every child, disappear.
+_AXI_CHANNELS: frozenset[str | int] = frozenset({"aw", "w", "b", "ar", "r"})
+
+# Choices become plain `?:` (a parallel `casez` reads and lints worse), registers take `if (enable)` form, and aliases
+# of nets, of which Amaranth writes one per port of every child, disappear.
 _CLEAN_UP = """\
 read_rtlil design.il
 proc -norom
@@ -57,18 +58,23 @@ def port_names(component: wiring.Component) -> tuple[str, ...]:
 
 
 def _ports(component: wiring.Component) -> Iterator[tuple[str, tuple[Value, PortDirection]]]:
-    for path, member, value in component.signature.flatten(component):
+    members = list(component.signature.flatten(component))
+    siblings: dict[_Path, set[str | int]] = {}
+    for path, _, _ in members:
+        for depth in range(len(path)):
+            siblings.setdefault(path[:depth], set()).add(path[depth])
+    for path, member, value in members:
         signal = value.as_value() if isinstance(value, ValueCastable) else value
         if isinstance(signal, Value) and not isinstance(signal, Const):
             direction = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
-            yield _port_name(path), (signal, direction)
+            yield _port_name(path, siblings), (signal, direction)
 
 
-def _port_name(path: tuple[str | int, ...]) -> str:
-    parts = [str(part) for part in path]
-    name = parts[0]
-    for before, part in itertools.pairwise(parts):
-        name += part if before in _AXI_CHANNELS else f"_{part}"
+def _port_name(path: _Path, siblings: Mapping[_Path, set[str | int]]) -> str:
+    name = str(path[0])
+    for depth in range(1, len(path)):
+        is_channel = path[depth - 1] in _AXI_CHANNELS and siblings[path[: depth - 1]] >= _AXI_CHANNELS
+        name += f"{path[depth]}" if is_channel else f"_{path[depth]}"
     return name
 
 

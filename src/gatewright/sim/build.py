@@ -114,7 +114,7 @@ def _build_in(folder: Path, recipe: _Recipe, runtime: Path) -> None:
         (folder / name).write_text(text)
     # One file that includes all: each on its own would parse Verilator's headers again.
     generated = sorted(f"obj/{path.name}" for path in (folder / "obj").glob("*.cpp"))
-    included = [*generated, "model.cpp", *recipe.harness]
+    included = ["noise.h", *generated, "model.cpp", *recipe.harness]
     (folder / "unity.cpp").write_text("".join(f'#include "{name}"\n' for name in included))
     defines = [f"-D{define}" for define in (*recipe.defines, *(["GW_TRACE"] if recipe.trace else []))]
     include = ["-include", str(runtime / _PRELUDE), "-I.", "-Iobj", *_includes()]

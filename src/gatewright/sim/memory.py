@@ -37,8 +37,8 @@ class MemoryOptions:
     - `stall_probability`: of a pause of random length to begin, on every channel of both interfaces, in every cycle.
     - `reorder`: bursts of different IDs are answered in any order and read beats interleaved; reads and writes take
       effect anywhere between their request and their response.
-    - `check_hazards`: a read and a write of one bus word that are outstanding together are a `ProtocolError`. Not a rule
-      of AXI, and no fault where the two mean different bytes of the word.
+    - `check_hazards`: a read and a write of one bus word that are outstanding together are a `ProtocolError`. Not a
+      rule of AXI, and no fault where the two mean different bytes of the word.
     - `host_cycles`: cycles that pass after each register access.
     - `errors`: places that answer with an error.
     """

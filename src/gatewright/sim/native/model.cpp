@@ -36,6 +36,7 @@ struct Model {
 #ifdef GW_TRACE
         context.traceEverOn(true);
 #endif
+        gw_drawn = 0;
         top = new Vtop{&context};
 #ifdef GW_TRACE
         top->trace(&trace, 99);
