@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.quantize.calibrate import Statistics
 from gatewright.quantize.options import QuantiseOptions
 
-__all__ = ["Encoding", "choose_encoding", "coarsen", "exponent_of"]
+__all__ = ["Encoding", "choose_encoding", "coarsen"]
 
 _STEPS = 80  # candidates of the search for the least error
 _SMALLEST = 0.2  # of the observed range, which the search may cut it down to
@@ -82,14 +82,6 @@ def coarsen(encoding: Encoding, scale: float) -> Encoding:
     if zero not in (encoding.low, centre, encoding.high):
         zero = encoding.low + round((zero - encoding.low) * encoding.scale / scale)
     return replace(encoding, scale=scale, zero=zero)
-
-
-def exponent_of(scale: float) -> int:
-    """`k` of a scale that is `2^k`."""
-    mantissa, exponent = math.frexp(scale)
-    if mantissa != 0.5:
-        raise ValueError(f"scale must be a power of two, not {scale!r}")
-    return exponent - 1
 
 
 def _float_candidates(low: float, high: float, bits: int, options: QuantiseOptions, search: bool) -> Iterator[Encoding]:
