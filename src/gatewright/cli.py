@@ -239,11 +239,13 @@ def _read_config(path: Path | None, settings: Sequence[str] | None) -> dict[str,
 
 def _remember(folder: Path, build: Build, engine: Engine, result: Any) -> None:
     """Put what a run measured into the folder's report, beside what it says already."""
-    fresh = report_figures(build, **{engine: result})
-    report = read_report(folder)
+    fresh, report = report_figures(build, **{engine: result}), read_report(folder)
+    measured = ("efficiency", "counters") if engine == "rtl" else ()
+    of_layer = ("cycles", "efficiency") if engine == "rtl" else ("model_cycles",)
+    pairs = zip(report["layers"], fresh["layers"], strict=True)
+    layers = [{**old, **{key: new[key] for key in of_layer}} for old, new in pairs]
     cycles = {**report["cycles"], engine: fresh["cycles"][engine]}
-    measured = ("efficiency", "counters", "layers") if engine == "rtl" else ()
-    write_report(folder, {**report, **{key: fresh[key] for key in measured}, "cycles": cycles})
+    write_report(folder, {**report, **{key: fresh[key] for key in measured}, "cycles": cycles, "layers": layers})
 
 
 @contextmanager

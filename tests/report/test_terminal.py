@@ -46,6 +46,14 @@ def test_an_unmeasured_build(build):
     assert "images/s" not in text
 
 
+def test_long_names_are_shortened_in_the_middle(build):
+    report = report_figures(build)
+    report["layers"][0]["name"] = "begin" + "x" * 300 + "end"
+    text = render_text(report, width=160)
+    assert "beginxxxxxxxxxxxxx…" in text
+    assert "xxxend" in text
+
+
 def test_engines_that_differ(build):
     text = render_text(report_figures(build, comparison=Comparison(False, 7)))
     assert "no: they differ by up to 7" in text

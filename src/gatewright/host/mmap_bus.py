@@ -46,8 +46,8 @@ class MmapBus:
     """Registers in one window, memory shared with the machine in another, at address `base` for the machine.
 
     The interrupt comes from the UIO device `interrupt` (such as `/dev/uio0`); without one, some bits of a register
-    (`ended`: offset, bits) are looked at every millisecond. `patience` is how long, in seconds, a machine that works may
-    be silent.
+    (`ended`: offset, bits) are looked at every millisecond. A machine that works is never silent for longer
+    than `patience` seconds.
     The memory must not be cached, or be coherent with the machine: reserved memory, or a udmabuf opened with O_SYNC.
     """
 

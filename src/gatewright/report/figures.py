@@ -61,7 +61,7 @@ def report_figures(
         "memory_bytes": machine.memory_bytes(config),
         "multipliers_outside_array": machine.multipliers_outside_array(config),
         "counters": dict(rtl.counters) if rtl else None,
-        "layers": list(_layers(program.layers, rtl)),
+        "layers": list(_layers(program.layers, model, rtl)),
     }
 
 
@@ -96,15 +96,17 @@ def _reachable_cycles(layers: tuple[LayerInfo, ...], bus_bytes: int) -> int | No
     return sum(max(layer.limit_cycles, -(-(layer.transfer_bytes or 0) // bus_bytes)) for layer in layers)
 
 
-def _layers(layers: tuple[LayerInfo, ...], rtl: Result | None) -> Iterator[dict[str, Any]]:
-    measured = rtl.layer_cycles if rtl and rtl.layer_cycles else (None,) * len(layers)
-    for layer, cycles in zip(layers, measured, strict=True):
+def _layers(layers: tuple[LayerInfo, ...], model: Result | None, rtl: Result | None) -> Iterator[dict[str, Any]]:
+    unknown = (None,) * len(layers)
+    modelled, measured = ((one.layer_cycles if one else None) or unknown for one in (model, rtl))
+    for layer, model_cycles, cycles in zip(layers, modelled, measured, strict=True):
         yield {
             "name": layer.name,
             "op": layer.op,
             "macs": layer.macs,
             "limit_cycles": layer.limit_cycles,
             "cycles": cycles,
+            "model_cycles": model_cycles,
             "efficiency": _ratio(layer.limit_cycles, cycles),
         }
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 __all__ = ["render_report"]
 
+_NAME_WIDTH = 36
 _COUNTERS = {
     "compute_busy": "computing",
     "stall_load": "waiting for a load",
@@ -79,12 +80,12 @@ def _verified(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _layers(report: Mapping[str, Any]) -> Table:
     table = Table(title="Layers", title_justify="left")
     for heading in ("layer", "operators"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("MACs", "limit", "cycles", "efficiency"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("MACs", "limit", "cycles", "in the model", "efficiency"):
         table.add_column(heading, justify="right", no_wrap=True)
     for layer in report["layers"]:
-        numbers = (_number(layer[key]) for key in ("macs", "limit_cycles", "cycles"))
-        table.add_row(layer["name"], layer["op"], *numbers, _percent(layer["efficiency"]))
+        numbers = (_number(layer[key]) for key in ("macs", "limit_cycles", "cycles", "model_cycles"))
+        table.add_row(_shorten(layer["name"]), _shorten(layer["op"]), *numbers, _percent(layer["efficiency"]))
     return table
 
 
@@ -98,6 +99,11 @@ def _where(counters: Mapping[str, int], cycles: int) -> Table:
     for text, count in known.items():
         table.add_row(text, f"{count:,}", _percent(count / cycles))
     return table
+
+
+def _shorten(name: str) -> str:
+    """Names that converters make up can be hundreds of characters long; both ends tell most."""
+    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH // 2]}…{name[-_NAME_WIDTH // 2 + 1 :]}"
 
 
 def _number(value: int | None) -> str:
