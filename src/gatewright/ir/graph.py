@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from gatewright.ir.printer import print_graph
 from gatewright.ir.types import IntType, TensorType
 
 __all__ = ["Constant", "Graph", "Input", "Node"]
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Graph:
         return {value.name: _conform(given[value.name], value) for value in self.inputs}
 
 
-def _find(values: Mapping[str, Any], name: str, what: str) -> Any:
+def _find(values: Mapping[str, Value], name: str, what: str) -> Value:
     if name not in values:
         raise GraphError(f"name must be {what} of the graph, not {name!r}")
     return values[name]

@@ -95,7 +95,7 @@ class Editor:
         """The graph of what its outputs need, types inferred anew, nodes in an order close to the old one."""
         order = self._order()
         used = {name for node in order for name in node.inputs} | set(self.outputs)
-        types = {name: value.type for name, value in (self.inputs | self.constants).items()}  # type: ignore[operator]
+        types = {name: self.type_of(name) for name in (*self.inputs, *self.constants)}
         nodes = []
         for node in order:
             types[node.name] = node.op.infer(*(types[name] for name in node.inputs))
