@@ -25,7 +25,7 @@ from gatewright.engines import run as run_build
 from gatewright.errors import ConfigError, GatewrightError
 from gatewright.inputs import read_inputs
 from gatewright.quantize import QuantiseOptions, parse_bits
-from gatewright.report import render_report, render_targets, report_figures
+from gatewright.report import render_report, render_targets, report_figures, support_page
 from gatewright.targets import get_target, targets
 from gatewright.verify import VerifyOptions
 from gatewright.verify import verify as verify_build
@@ -54,9 +54,14 @@ Clock = Annotated[float | None, typer.Option("--clock", metavar="MHZ", help="Clo
 
 
 @app.command("targets")
-def list_targets() -> None:
+def list_targets(
+    markdown: Annotated[bool, typer.Option(help="As the page of the documentation.")] = False,
+) -> None:
     """List the machines, their parameters and defaults, and what they support."""
-    Console().print(render_targets(targets()))
+    if markdown:
+        print(support_page(targets()), end="")
+    else:
+        Console().print(render_targets(targets()))
 
 
 @app.command("compile")

@@ -90,6 +90,13 @@ def test_targets_are_listed(cli):
         assert text in out
 
 
+def test_targets_are_listed_for_the_documentation(cli):
+    status, out, _ = cli("targets", "--markdown")
+    assert status == 0
+    assert "## fake" in out
+    assert "| `matmul` | lanes | at most 8 outputs |" in out
+
+
 def test_compile_writes_a_build_folder(cli, quantised, tmp_path):
     status, out, err = cli("compile", quantised, "--target", "fake", "--set", "lanes=2", "-o", tmp_path / "b")
     assert (status, err) == (0, "")

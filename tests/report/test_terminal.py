@@ -67,4 +67,4 @@ def test_tables_of_the_documentation():
         "| `requantise` | shifter | always |",
         "| `reshape` | no work | always |",
     ]
-    assert "| `lanes` | 4 |" in parameter_table(FakeTarget())
+    assert "| `lanes` | 4 | Products a cycle. |" in parameter_table(FakeTarget())

@@ -41,6 +41,8 @@ CYCLES_A_LAYER = 100
 @dataclass(frozen=True)
 class FakeConfig:
     lanes: int = 4
+    """Products a
+    cycle."""
     fast: bool = True
     flavour: str = "plain"
 

@@ -3,7 +3,7 @@
 from gatewright.report.figures import Comparison, Reference, compulsory_bytes, parameters_bytes, report_figures
 from gatewright.report.machines import render_targets
 from gatewright.report.manifest import build_manifest
-from gatewright.report.support import parameter_table, support_table
+from gatewright.report.support import parameter_table, support_page, support_table
 from gatewright.report.terminal import render_report, render_text
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "render_targets",
     "render_text",
     "report_figures",
+    "support_page",
     "support_table",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from gatewright.report.support import format_default
 from gatewright.targets import Target
 
 __all__ = ["render_targets"]
@@ -22,9 +23,9 @@ def _parameters(machine: Target[Any]) -> Table:
     table = Table(title=f"{machine.name}: {machine.summary}", title_justify="left")
     table.add_column("parameter")
     table.add_column("default", justify="right")
+    table.add_column("meaning", overflow="fold")
     for parameter in machine.parameters():
-        default = str(parameter.default)
-        table.add_row(parameter.name, default.lower() if parameter.type is bool else default)
+        table.add_row(parameter.name, format_default(parameter), parameter.description)
     return table
 
 

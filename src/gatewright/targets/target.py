@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 import numpy as np
@@ -63,6 +67,7 @@ class Parameter:
     name: str
     type: type
     default: int | bool | str
+    description: str = ""
 
 
 class Target(ABC, Generic[Config]):
@@ -133,10 +138,10 @@ class Target(ABC, Generic[Config]):
     # What follows is the same for every machine.
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """Names, types and defaults of the configuration."""
-        types = get_type_hints(self.config_type)
+        """Names, types, defaults and docstrings of the configuration's fields."""
+        types, texts = get_type_hints(self.config_type), _field_docstrings(self.config_type)
         defaults = self.config_values(self.config_type())
-        return tuple(Parameter(name, types[name], default) for name, default in defaults.items())
+        return tuple(Parameter(name, types[name], default, texts.get(name, "")) for name, default in defaults.items())
 
     def parse_config(self, values: Mapping[str, object]) -> Config:
         """A configuration from values of a TOML file or of `key=value` texts; what is not named has its default.
@@ -170,6 +175,18 @@ class Target(ABC, Generic[Config]):
         if refused:
             count = f"{len(refused)} operator{'s' if len(refused) > 1 else ''}"
             raise GraphError("\n".join([f"{self.name} cannot run {count} of {graph.name!r}:", *refused]))
+
+
+def _field_docstrings(record: type) -> dict[str, str]:
+    """The text that stands below each field of a class."""
+    definition = ast.parse(textwrap.dedent(inspect.getsource(record))).body[0]
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        field.target.id: " ".join(below.value.value.split())
+        for field, below in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+    }
 
 
 def _convert(parameter: Parameter, value: object) -> int | bool | str:
