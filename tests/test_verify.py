@@ -83,18 +83,20 @@ def test_every_batch_is_compared(build, monkeypatch):
     assert len(calls) == 3 + 5
 
 
-def counting(function, calls):
+def counting(function, calls, wrong=None):
+    """Interpret, count, and spoil the result of one run."""
+
     def counted(self, bus):
         calls.append(bus)
         function(self, bus)
-        if len(calls) == 7:
+        if len(calls) == wrong:
             self.memory[self.region(2)] ^= 1
 
     return counted
 
 
 def test_one_wrong_batch_of_many_is_found(build, monkeypatch):
-    monkeypatch.setattr(FakeSimulatedBus, "interpret", counting(FakeSimulatedBus.interpret, []))
+    monkeypatch.setattr(FakeSimulatedBus, "interpret", counting(FakeSimulatedBus.interpret, [], wrong=7))
     found = gatewright.verify(build, options=gatewright.VerifyOptions(count=8))
     assert not found.equal
     assert found.comparison.max_abs_difference == 1
