@@ -1,7 +1,7 @@
 """The copy machine of `tests/support`, written once and put on as many buses as a test wants."""
 
 import pytest
-from copy_machine import CopyMachine
+from copy_machine import CopyMachine, FaultyMachine
 
 from gatewright.hdl import emit_verilog
 from gatewright.sim import MEMORIES, SimulatedBus
@@ -14,7 +14,8 @@ def copy_verilog():
 
     def verilog(data_width=64, fault=None):
         if (data_width, fault) not in texts:
-            texts[data_width, fault] = emit_verilog(CopyMachine(data_width, fault), "copy_machine")
+            component = FaultyMachine(fault) if fault else CopyMachine(data_width)
+            texts[data_width, fault] = emit_verilog(component, "copy_machine")
         return texts[data_width, fault]
 
     return verilog

@@ -95,11 +95,8 @@ def test_refused_verilog_is_told(own_cache):
 
 def test_ports_are_read_from_the_design():
     built = build("module top(input [299:0] a__b, output [2:0] c, input clk); assign c = a__b[2:0]; endmodule", "top")
-    assert [(port.name, port.is_input, port.width, port.bytes) for port in built.ports] == [
-        ("a__b", True, 300, 40),
-        ("clk", True, 1, 1),
-        ("c", False, 3, 1),
-    ] or {port.name: port.width for port in built.ports} == {"a__b": 300, "clk": 1, "c": 3}
+    ports = {port.name: (port.is_input, port.width, port.bytes) for port in built.ports}
+    assert ports == {"a__b": (True, 300, 40), "clk": (True, 1, 1), "c": (False, 3, 1)}
     with Model(built) as model:
         model.set("a__b", 5)
         assert model.get("c") == 5

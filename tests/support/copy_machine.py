@@ -35,12 +35,11 @@ class CopyMachine(wiring.Component):
     """Copy `length` bursts from `source` to `target` (registers 0, 4, 8); writing 12 starts, or clears when done.
 
     Register 12 reads as done, and error. Bursts of even and odd number go under different IDs through queues of their
-    own. `fault` names a way in which this machine breaks the protocol.
+    own.
     """
 
-    def __init__(self, data_width=64, fault=None):
+    def __init__(self, data_width=64):
         self.data_width = data_width
-        self.fault = fault
         super().__init__(
             {
                 "m_axi": Out(axi(CHANNELS, data_width)),
@@ -62,7 +61,6 @@ class CopyMachine(wiring.Component):
         self.read_side(m)
         self.write_side(m)
         m.d.comb += self.irq.eq(self.done)
-        self.break_rule(m)
         return m
 
     def registers(self, m):
@@ -151,29 +149,50 @@ class CopyMachine(wiring.Component):
             with m.If(answered + 1 == self.length):
                 m.d.sync += [self.active.eq(0), self.done.eq(1)]
 
-    def break_rule(self, m):
-        ar, aw, w, lite = self.m_axi.ar, self.m_axi.aw, self.m_axi.w, self.s_axi
-        count = Signal(4)
+
+class FaultyMachine(wiring.Component):
+    """A copy machine that breaks one rule of its interfaces, named by `fault`, at its pins."""
+
+    def __init__(self, fault):
+        self.fault = fault
+        self.machine = CopyMachine()
+        super().__init__(self.machine.signature)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.machine = inner = self.machine
+        wiring.connect(m, wiring.flipped(self.m_axi), inner.m_axi)
+        wiring.connect(m, wiring.flipped(self.s_axi), inner.s_axi)
+        m.d.comb += self.irq.eq(inner.irq)
+        count = Signal(6)
         m.d.sync += count.eq(count + 1)
-        broken = {
-            "ar_falls": [ar.valid.eq(count[0])],
-            "ar_changes": [ar.addr.eq(count << 12)],
-            "aw_falls": [aw.valid.eq(count[0])],
-            "w_changes": [w.data.eq(count)],
-            "w_falls": [w.valid.eq(count[0])],
-            "no_last": [w.last.eq(0)],
-            "always_last": [w.last.eq(1)],
-            "fixed_burst": [ar.burst.eq(0)],
-            "narrow": [aw.size.eq(1)],
-            "crosses": [ar.len.eq(255), ar.addr.eq(0x8000_0F00)],
-            "stray_strobe": [aw.addr.eq(0x8000_1003)],
-            "comb_path": [w.data.eq(w.ready)],
-            "stray_read_answer": [lite.r.valid.eq(1)],
-            "stray_write_answer": [lite.b.valid.eq(1)],
-            "lite_falls": [lite.r.valid.eq(count[0])],
-            "lite_exokay": [lite.r.resp.eq(1)],
-            "valid_in_reset": [aw.valid.eq(1)],
-            "silent": [lite.ar.ready.eq(0)],
-        }
-        if self.fault is not None:
-            m.d.comb += broken[self.fault]
+        bus, lite = self.m_axi, self.s_axi
+        m.d.comb += {
+            "ar_falls": gate(bus.ar, inner.m_axi.ar, count[0]),
+            "aw_falls": gate(bus.aw, inner.m_axi.aw, count[0]),
+            "w_falls": gate(bus.w, inner.m_axi.w, count[0]),
+            "lite_r_falls": gate(lite.r, inner.s_axi.r, count[0]),
+            "lite_b_falls": gate(lite.b, inner.s_axi.b, count[0]),
+            "ar_changes": [bus.ar.addr.eq(0x8000_0000 + (count << 10))],
+            "w_changes": [bus.w.data.eq(count)],
+            "lite_r_changes": [lite.r.data.eq(count)],
+            "no_last": [bus.w.last.eq(0)],
+            "always_last": [bus.w.last.eq(1)],
+            "fixed_burst": [bus.ar.burst.eq(0)],
+            "narrow": [bus.aw.size.eq(1)],
+            "crosses": [bus.ar.len.eq(255), bus.ar.addr.eq(0x8000_0F00)],
+            "stray_strobe": [bus.aw.addr.eq(0x8000_1003)],
+            "looks_at_ready": [bus.w.data.eq(inner.m_axi.w.data + bus.w.ready)],
+            "waits_for_ready": [bus.ar.valid.eq(inner.m_axi.ar.valid & bus.ar.ready)],
+            "stray_read_answer": [lite.r.valid.eq(inner.s_axi.r.valid | (count == 63))],
+            "stray_write_answer": [lite.b.valid.eq(inner.s_axi.b.valid | (count == 63))],
+            "exokay": [lite.r.resp.eq(1)],
+            "valid_in_reset": [bus.aw.valid.eq(1)],
+            "silent": [lite.ar.ready.eq(0), inner.s_axi.ar.valid.eq(0)],
+        }[self.fault]
+        return m
+
+
+def gate(outer, inner, gate):
+    """Let a channel through only while `gate`, for both sides, though its VALID may have been up before."""
+    return [outer.valid.eq(inner.valid & gate), inner.ready.eq(outer.ready & gate)]

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -54,10 +54,6 @@ class BuiltModel:
     library: Path
     ports: tuple[Port, ...]
 
-    @property
-    def port_names(self) -> frozenset[str]:
-        return frozenset(port.name for port in self.ports)
-
 
 @dataclass(frozen=True)
 class _Recipe:
@@ -77,11 +73,18 @@ class _Recipe:
 
 
 def build(
-    verilog: str, top: str, harness: Sequence[str] = (), *, defines: Sequence[str] = (), trace: bool = False
+    verilog: str,
+    top: str,
+    harness: Sequence[str] = (),
+    *,
+    defines: Sequence[str] = (),
+    trace: bool = False,
+    check: Callable[[Sequence[Port]], None] = lambda ports: None,
 ) -> BuiltModel:
     """Build the module `top` of a Verilog text, with the named sources of the harness, or find it in the cache.
 
     Two processes that ask for the same model at once build it once. `trace` adds the code that writes a VCD file.
+    `check` may raise an error about ports that the harness needs, before the compiler stumbles over them.
     """
     recipe = _Recipe(verilog, top, tuple(harness), tuple(defines), trace)
     home = cache_folder()
@@ -90,7 +93,7 @@ def build(
         with file_lock(home / "locks" / recipe.key):
             if not model.exists():
                 with tempfile.TemporaryDirectory(prefix="build-", dir=home) as folder:
-                    _build_in(Path(folder), recipe, _runtime(home))
+                    _build_in(Path(folder), recipe, _runtime(home), check)
                     model.parent.mkdir(exist_ok=True)
                     os.replace(Path(folder, "model"), model)
                 trim(model.parent)
@@ -104,11 +107,12 @@ def _native_sources() -> dict[str, str]:
     return {entry.name: entry.read_text() for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)}
 
 
-def _build_in(folder: Path, recipe: _Recipe, runtime: Path) -> None:
+def _build_in(folder: Path, recipe: _Recipe, runtime: Path, check: Callable[[Sequence[Port]], None]) -> None:
     (folder / "design.v").write_text(recipe.verilog)
     command = ["--cc", "design.v", "--top-module", recipe.top, "--Mdir", "obj", "--prefix", _PREFIX, *_VERILATOR]
     run_verilator([*command, *(["--trace"] if recipe.trace else [])], folder)
     ports = _read_ports((folder / "obj" / f"{_PREFIX}.h").read_text())
+    check(ports)
     (folder / "ports.inc").write_text("".join(f"GW_PORT({port.name.replace('__', '___05F')})\n" for port in ports))
     for name, text in _native_sources().items():
         (folder / name).write_text(text)

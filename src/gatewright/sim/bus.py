@@ -1,7 +1,8 @@
 """A machine's Verilog, Verilated, behind the same bus protocol as a board."""
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from gatewright.errors import ConfigError, MachineFault
-from gatewright.sim.build import BuiltModel, build
+from gatewright.sim.build import Port, build
 from gatewright.sim.memory import MEMORIES, MemoryOptions
 from gatewright.sim.model import Model
 
@@ -92,8 +93,8 @@ class SimulatedBus:
         if data_width not in (32, 64, 128, 256):
             raise ConfigError(f"Width of the bus must be 32, 64, 128 or 256, not {data_width}")
         defines = [f"GW_BUS_BYTES={data_width // 8}"]
-        built = build(verilog, top, ["bus.cpp"], defines=defines, trace=trace is not None)
-        _check_ports(built, top, data_width)
+        check = partial(_check_ports, top, data_width)
+        built = build(verilog, top, ["bus.cpp"], defines=defines, trace=trace is not None, check=check)
         self._model = Model(built, seed=seed, trace=trace)
         self._library = _declare(self._model.library)
         self._memory = np.frombuffer(np.random.default_rng(seed).bytes(memory_bytes), np.uint8).copy()
@@ -201,15 +202,15 @@ class SimulatedBus:
         return self._model.check(status)
 
 
-def _check_ports(built: BuiltModel, top: str, data_width: int) -> None:
+def _check_ports(top: str, data_width: int, ports: Sequence[Port]) -> None:
     wanted = {"clk", "rst", "irq"}
     for payloads, channels in ((_MASTER_PAYLOADS, _CHANNELS), (_PAYLOADS, _LITE_CHANNELS)):
         for channel in channels:
             signals = ("valid", "ready", *payloads[channel.rsplit("_", 1)[1]])
             wanted |= {channel + signal for signal in signals}
-    if missing := sorted(wanted - built.port_names):
+    if missing := sorted(wanted - {port.name for port in ports}):
         raise ConfigError(f"Module {top} must have the ports of a machine; these are missing: {', '.join(missing)}")
-    width = next(port.width for port in built.ports if port.name == "m_axi_rdata")
+    width = next(port.width for port in ports if port.name == "m_axi_rdata")
     if width != data_width:
         raise ConfigError(f"Data of {top}'s AXI4 master must be {data_width} bits wide, not {width}")
 
