@@ -98,17 +98,24 @@ def test_constants_and_inputs_are_read(host: Host) -> None:
     assert host.read(0x08) == (0xAB03, 0)
 
 
-def test_written_registers_keep_their_value_byte_by_byte(host: Host) -> None:
-    assert host.write(0x18, 0x1122_3344) == 0
-    assert host.write(0x18, 0xAABB_CCDD, strobes=0b0101, data_first=True) == 0
-    assert host.read(0x18) == (0x11BB_33DD, 0)
-    assert host.read(0x10) == (0, 0)
-    assert host.model.get("own_base_1") == 0x11BB_33DD
+def test_written_registers_keep_their_value(host: Host) -> None:
+    assert host.write(0x10, 0x1122_3344) == 0
+    assert host.write(0x18, 0xAABB_CCDD, data_first=True) == 0
+    assert host.read(0x10) == (0x1122_3344, 0)
+    assert host.read(0x18) == (0xAABB_CCDD, 0)
+    assert host.model.get("own_base_1") == 0xAABB_CCDD
+
+
+@pytest.mark.parametrize("strobes", [0, 1, 0b1110])
+def test_write_of_less_than_a_word_is_an_error_without_effect(host: Host, strobes: int) -> None:
+    assert host.write(0x10, 0x1122_3344) == 0
+    assert host.write(0x10, 0xFFFF_FFFF, strobes=strobes) == 2
+    assert host.read(0x10) == (0x1122_3344, 0)
 
 
 def test_orders_last_one_cycle(host: Host) -> None:
     model = host.model
-    for name, value in (("awaddr", 4), ("awvalid", 1), ("wdata", 2), ("wstrb", 1), ("wvalid", 1), ("bready", 1)):
+    for name, value in (("awaddr", 4), ("awvalid", 1), ("wdata", 2), ("wstrb", 15), ("wvalid", 1), ("bready", 1)):
         model.set(f"axi_{name}", value)
     seen = []
     for _ in range(6):

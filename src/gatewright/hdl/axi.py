@@ -177,7 +177,7 @@ class RegisterBus(wiring.Signature):
     """Accesses to registers, as their master sees them; each takes one cycle and is never refused.
 
     `read_data` and `read_error` belong to the `read` of the cycle before and stay until the next; `write_error` to the
-    `write` of the same cycle. `mask` has a bit for each byte to be written. Addresses count words of 32 bits.
+    `write` of the same cycle. Addresses count words of 32 bits.
     """
 
     def __init__(self, address_width: int = 14) -> None:
@@ -186,7 +186,6 @@ class RegisterBus(wiring.Signature):
                 "write": Out(1),
                 "write_address": Out(address_width),
                 "write_data": Out(32),
-                "write_mask": Out(4),
                 "write_error": In(1),
                 "read": Out(1),
                 "read_address": Out(address_width),
@@ -200,7 +199,8 @@ class AxiLiteTarget(wiring.Component):
     """AXI4-Lite slave in front of a register bus; one access of each kind at a time.
 
     A write reaches the registers one cycle after the later of AW and W was accepted, a read one cycle after AR.
-    `prot` is ignored. An error of the register bus is answered with SLVERR.
+    `prot` is ignored. An error of the register bus is answered with SLVERR, as is a write of less than a whole word,
+    which has no effect.
     """
 
     def __init__(self, address_width: int = 16) -> None:
@@ -216,19 +216,20 @@ class AxiLiteTarget(wiring.Component):
         m = Module()
         axi, registers = self.axi, self.registers
 
-        address_held, data_held, write_failed = Signal(), Signal(), Signal()
+        address_held, data_held, whole, failed = Signal(), Signal(), Signal(), Signal()
+        complete = address_held & data_held & ~axi.b.valid
         m.d.comb += [
             axi.aw.ready.eq(~address_held),
             axi.w.ready.eq(~data_held),
-            axi.b.resp.eq(Mux(write_failed, SLVERR, 0)),
-            registers.write.eq(address_held & data_held & ~axi.b.valid),
+            axi.b.resp.eq(Mux(failed, SLVERR, 0)),
+            registers.write.eq(complete & whole),
         ]
         with m.If(axi.aw.valid & axi.aw.ready):
             m.d.sync += [address_held.eq(1), registers.write_address.eq(axi.aw.addr[2:])]
         with m.If(axi.w.valid & axi.w.ready):
-            m.d.sync += [data_held.eq(1), registers.write_data.eq(axi.w.data), registers.write_mask.eq(axi.w.strb)]
-        with m.If(registers.write):
-            m.d.sync += [axi.b.valid.eq(1), write_failed.eq(registers.write_error)]
+            m.d.sync += [data_held.eq(1), registers.write_data.eq(axi.w.data), whole.eq(axi.w.strb.all())]
+        with m.If(complete):
+            m.d.sync += [axi.b.valid.eq(1), failed.eq(registers.write_error | ~whole)]
             m.d.sync += [address_held.eq(0), data_held.eq(0)]
         with m.Elif(axi.b.ready):
             m.d.sync += axi.b.valid.eq(0)

@@ -123,13 +123,12 @@ class Registers(wiring.Component):
         m.d.sync += signal.eq(Mux(self.clear, 0, signal | self._events(register)))
 
     def _write(self, m: Module, register: Register, offset: int, element: Value) -> None:
-        mask = Cat(bit.replicate(8) for bit in self.bus.write_mask)
-        written = self.bus.write_data & mask
+        written = self.bus.write_data
         with m.If(self.bus.write & (self.bus.write_address == offset >> 2)):
             m.d.comb += self.bus.write_error.eq(0)
             if register.access is Access.COMMAND:
                 m.d.comb += element.eq(written)
             elif register.access is Access.READ_WRITE:
-                m.d.sync += element.eq((element & ~mask) | written)
+                m.d.sync += element.eq(written)
             else:
                 m.d.sync += element.eq((element & ~written) | self._events(register))

@@ -13,6 +13,7 @@ from gatewright.hdl.instruction import REGION_COUNT, STAMP_COUNT, Queue
 
 __all__ = [
     "CAPABILITY_SPACE",
+    "INDEX_WIDTH",
     "REGISTER_MAP",
     "SHELL_ID",
     "SHELL_VERSION",
