@@ -7,7 +7,7 @@ import onnx_ir
 
 from gatewright.frontends.onnx.fold import make_initializer
 
-__all__ = ["fold_batch_normalisation"]
+__all__ = ["fold_batch_normalisation", "scale_and_offset"]
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,18 @@ def _batch_normalisation(node: onnx_ir.Node) -> _Affine | None:
     training = node.attributes.get("training_mode")
     if x is None or any(array is None for array in arrays) or (training is not None and training.as_int()):
         return None
-    gamma, beta, mean, variance = (array for array in arrays if array is not None)
     epsilon = node.attributes.get("epsilon")
-    scale = gamma / np.sqrt(variance + (epsilon.as_float() if epsilon is not None else 1e-5))
-    return _Affine(x, scale, beta - mean * scale)
+    gamma, beta, mean, variance = (array for array in arrays if array is not None)
+    margin = epsilon.as_float() if epsilon is not None else 1e-5
+    return _Affine(x, *scale_and_offset(gamma, beta, mean, variance, margin))
+
+
+def scale_and_offset(
+    gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """What batch normalisation multiplies each channel by, and what it then adds."""
+    scale = gamma / np.sqrt(variance + epsilon)
+    return scale, beta - mean * scale
 
 
 def _array(value: onnx_ir.Value | None) -> np.ndarray | None:

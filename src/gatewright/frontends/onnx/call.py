@@ -137,7 +137,7 @@ class Call:
             case FloatInput():
                 return f"input {name} must be quantised: a QuantizeLinear and a DequantizeLinear must follow it"
             case Real():
-                return f"{value.origin} and this node must have a QuantizeLinear and a DequantizeLinear between them"
+                return f"{value.producer} and this node must have a QuantizeLinear and a DequantizeLinear between them"
             case Constant() | QuantisedConstant():
                 return f"operand {name} must be computed by the network, not constant"
         return f"operand {name} must be real numbers (DequantizeLinear), not integers"

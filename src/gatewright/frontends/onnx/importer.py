@@ -22,6 +22,8 @@ from gatewright.ir import Graph, Port
 
 __all__ = ["import_onnx"]
 
+_MALFORMED = (AttributeError, IndexError, KeyError, ModelError, TypeError, ValueError)  # what broken nodes run into
+
 
 def import_onnx(model: onnx.ModelProto, batch: int | None = None, options: ImportOptions | None = None) -> Graph:
     """The graph of a quantised model (QDQ or QOperator form, or both).
@@ -42,7 +44,7 @@ def import_onnx(model: onnx.ModelProto, batch: int | None = None, options: Impor
         walk.write_output(value)
     if walk.problems:
         raise ModelError(_report(walk.problems))
-    return _ordered(walk.context.builder.build(), [value.name or "" for value in prepared.graph.inputs])
+    return _tidied(walk.context.builder.build(), [value.name or "" for value in prepared.graph.inputs])
 
 
 @dataclass(frozen=True)
@@ -77,29 +79,37 @@ class _Walk:
         """Import one node, or note why not; a node that depends on a failed one is noted only if it is unknown."""
         handler = OPERATORS.get(node.op_type)
         names = [None if value is None else value.name or "" for value in node.inputs]
-        operands = tuple(None if name is None else self.values[name] for name in names)
+        operands = tuple(None if name is None else self.values.get(name) for name in names)
+        missing = [name for name in names if name is not None and name not in self.values]
         lost = any(name is not None and operand is None for name, operand in zip(names, operands, strict=True))
         results: Sequence[Known | None] = [None] * len(node.outputs)
         if handler is None:
             self._note(node, "the importer does not know this operator")
+        elif missing:
+            self._note(node, f"operand {missing[0]} is computed by no node")
         elif not lost:
             try:
                 result = self._import(node, operands)
                 results = result if isinstance(result, tuple) else (result,)
             except (Unsupported, GraphError) as reason:
                 self._note(node, str(reason))
+            except _MALFORMED as error:
+                self._note(node, f"it is malformed ({type(error).__name__}: {error})")
         for value, known in zip(node.outputs, [*results, *[None] * len(node.outputs)], strict=False):
             self.values[value.name or ""] = known
 
     def write_output(self, value: onnx_ir.Value) -> None:
-        known = self.values[value.name or ""]
+        name = value.name or ""
+        known = self.values.get(name)
+        if name not in self.values:
+            self.problems.append(_Problem(name, "output", "it is computed by no node"))
         if known is None:
             return
         try:
             graph_value, port = self._output(value, known)
             self.context.builder.output(graph_value, port)
         except (Unsupported, GraphError) as reason:
-            self.problems.append(_Problem(value.name or "", "output", str(reason)))
+            self.problems.append(_Problem(name, "output", str(reason)))
 
     def _import(self, node: onnx_ir.Node, operands: tuple[Known | None, ...]) -> Known | tuple[Known, ...]:
         plain = [operand for operand in operands if operand is not None]
@@ -126,7 +136,7 @@ class _Walk:
         if isinstance(known, Real):
             host = dequantised(self.context, known)
             if host is None:
-                raise Unsupported(f"{known.origin} before it must be followed by a QuantizeLinear")
+                raise Unsupported(f"{known.producer} before it must be followed by a QuantizeLinear")
             known = host
         root, steps = (known.root, known.steps) if isinstance(known, Host) else (known, ())
         assert isinstance(root, Integer)
@@ -155,11 +165,16 @@ def _report(problems: Sequence[_Problem]) -> str:
     return "\n".join([f"the model cannot be imported, {len(lines)} of its nodes are in the way:", *lines])
 
 
-def _ordered(graph: Graph, names: Sequence[str]) -> Graph:
-    """The graph with its inputs in the order of the model's."""
+def _tidied(graph: Graph, names: Sequence[str]) -> Graph:
+    """The graph with its inputs in the order of the model's, without nodes that no output needs."""
+    needed = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        needed |= set(node.inputs) if node.name in needed else set()
     order = sorted(range(len(graph.inputs)), key=lambda index: names.index(graph.input_ports[index].name))
     return replace(
         graph,
         inputs=tuple(graph.inputs[index] for index in order),
         input_ports=tuple(graph.input_ports[index] for index in order),
+        constants=tuple(constant for constant in graph.constants if constant.name in needed),
+        nodes=tuple(node for node in graph.nodes if node.name in needed),
     )

@@ -15,6 +15,7 @@ from gatewright.frontends.onnx.fold import fold_constants, make_initializer
 __all__ = ["normalise", "prepare"]
 
 _OLDEST_OPSET = 13  # from here on axes are inputs and quantisation is per axis
+_OLDEST_IR = 4  # from here on initialisers need not be inputs too
 _ROUNDS = 8  # of shape inference and folding; each resolves one more nest of shape arithmetic
 
 
@@ -43,9 +44,13 @@ def prepare(model: onnx.ModelProto, batch: int | None = None) -> onnx.ModelProto
        quantised weights stay integers.
     5. Identity and Dropout are gone, and so is whatever no output needs; Sum of two values is Add.
     """
-    result = onnx_ir.from_proto(_upgraded(model))
-    for step in (common.InlinePass(), common.RemoveInitializersFromInputsPass(), common.TopologicalSortPass()):
-        step(result)
+    upgraded = _upgraded(model)
+    try:
+        result = onnx_ir.from_proto(upgraded)
+        for step in (common.InlinePass(), common.RemoveInitializersFromInputsPass(), common.TopologicalSortPass()):
+            step(result)
+    except Exception as error:  # a broken model raises whatever it runs into
+        raise ModelError(f"model must be well formed: {error}") from error
     _fix_batch(result.graph, batch)
     _name_sums(result)
     for _ in range(_ROUNDS):
@@ -66,6 +71,7 @@ def _upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in result.graph.node:
         domains.setdefault(_domain(node.domain), 1)  # QONNX files use domains without importing them
     version = domains.get("", _OLDEST_OPSET)
+    result.ir_version = max(result.ir_version, _OLDEST_IR)
     _import_domains(result, domains)
     if version < _OLDEST_OPSET:
         try:

@@ -33,7 +33,7 @@ class Product(Real):
     key: object = field(default_factory=object)  # the same for products with the same sum
 
     @property
-    def origin(self) -> str:
+    def producer(self) -> str:
         return self.name
 
     @property

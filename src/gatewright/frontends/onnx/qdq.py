@@ -78,7 +78,7 @@ def dequantise(call: Call, value: Known, scale: np.ndarray, zero: np.ndarray, ax
             return value.then(step, dtype="float32")
         case Integer() | IntegerSum():
             integer = value.integer(call.context) if isinstance(value, IntegerSum) else value
-            return Scaled.of(integer.view, _one(scale, "scale"), int(_one(zero, "zero point")))
+            return Scaled.of(integer.view, _one(scale, "scale"), int(_one(zero, "zero point")), integer.origin)
     raise Unsupported("its operand must be integers, not real numbers")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from gatewright.frontends.onnx.context import Context, Unsupported
 from gatewright.frontends.onnx.layout import View
-from gatewright.frontends.onnx.values import Bounds, Integer, Real, Scaled, Target
+from gatewright.frontends.onnx.values import Bounds, Integer, Origin, Real, Scaled, Target
 from gatewright.ir import Add, AveragePool, Clip, HostStep, Lut, Port, TensorType, numerics
 from gatewright.ir.ops.lut import MAX_LUT_WIDTH
 
@@ -23,7 +23,7 @@ class Sum(Real):
     sign: int = 1
 
     @property
-    def origin(self) -> str:
+    def producer(self) -> str:
         return "Add" if self.sign > 0 else "Sub"
 
     def quantise(self, context: Context, target: Target, name: str) -> Integer:
@@ -67,7 +67,7 @@ class Mean(Real):
     window: Window
 
     @property
-    def origin(self) -> str:
+    def producer(self) -> str:
         return "AveragePool"
 
     def quantise(self, context: Context, target: Target, name: str) -> Integer:
@@ -111,19 +111,23 @@ class Table(Real):
     step: HostStep | None = None
 
     @property
-    def origin(self) -> str:
+    def producer(self) -> str:
         return self.kind
 
     @classmethod
-    def of(cls, context: Context, x: Scaled) -> "Table":
-        """The numbers a scaled integer stands for, in float32 as DequantizeLinear computes them."""
-        dtype = context.type_of(x.view.value).dtype
+    def of(cls, context: Context, x: Scaled, first: bool = False) -> "Table":
+        """The numbers a scaled integer stands for, in float32 as DequantizeLinear computes them.
+
+        With `first`, integers that come from a table are traced back to the operand of that table.
+        """
+        view = x.table.view if first and x.table is not None else x.view
+        dtype = context.type_of(view.value).dtype
         if dtype.width > MAX_LUT_WIDTH:
             raise Unsupported(f"its operand must have at most {MAX_LUT_WIDTH} bits for a table, not {dtype}")
-        codes = np.arange(dtype.min, dtype.max + 1)
+        codes = x.table.codes if first and x.table is not None else np.arange(dtype.min, dtype.max + 1)
         numbers = numerics.dequantise(codes, x.single_scale, x.zero).clip(x.bounds.low, x.bounds.high)
         numbers = numbers.astype(np.float32)
-        return cls(shape=x.shape, view=x.view, numbers=numbers, kind="DequantizeLinear")
+        return cls(shape=x.shape, view=view, numbers=numbers, kind="DequantizeLinear")
 
     def tabulated(self) -> "Table":
         """The same function with its bounds in the numbers."""
@@ -139,7 +143,8 @@ class Table(Real):
         if np.isnan(numbers).any():
             raise Unsupported(f"{self.kind} must give a number for every value of its operand, not NaN")
         codes = numerics.quantise(numbers, target.scale, target.zero, target.low, target.high)
-        return Integer(self.view.at(self._look_up(context, codes, target, name)), target.scale, target.zero)
+        value = self._look_up(context, codes, target, name)
+        return Integer(self.view.at(value), target.scale, target.zero, Origin(self.view, codes))
 
     def _look_up(self, context: Context, codes: np.ndarray, target: Target, name: str) -> str:
         value = self.view.value
@@ -160,7 +165,7 @@ class FloatInput(Real):
     offset: float = 0.0
 
     @property
-    def origin(self) -> str:
+    def producer(self) -> str:
         return "input"
 
     def affine(self, factor: float, offset: float) -> "FloatInput":

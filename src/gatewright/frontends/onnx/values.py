@@ -24,6 +24,7 @@ __all__ = [
     "Deferred",
     "Host",
     "Integer",
+    "Origin",
     "QuantisedConstant",
     "Real",
     "Scaled",
@@ -105,12 +106,21 @@ class QuantisedConstant:
 
 
 @dataclass(frozen=True, eq=False)
+class Origin:
+    """That an integer tensor was looked up in a table: `codes` for each value of the type of `view`, ascending."""
+
+    view: View
+    codes: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Integer:
     """An integer tensor of the graph. `scale` and `zero` are those it was quantised with, where that is known."""
 
     view: View
     scale: float | None = None
     zero: int = 0
+    origin: Origin | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -118,7 +128,7 @@ class Integer:
 
     def moved_to(self, view: View) -> Integer:
         """Other integers of the same scale."""
-        return replace(self, view=view)
+        return replace(self, view=view, origin=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +161,7 @@ class Real(ABC):
 
     @property
     @abstractmethod
-    def origin(self) -> str:
+    def producer(self) -> str:
         """What computes these numbers, for messages."""
 
 
@@ -162,13 +172,16 @@ class Scaled(Real):
     view: View
     scale: np.ndarray
     zero: int = 0
+    table: Origin | None = None  # where the integers come from a table: its operand
 
     @classmethod
-    def of(cls, view: View, scale: float | np.ndarray, zero: int = 0) -> Scaled:
-        return cls(shape=view.shape, view=view, scale=np.atleast_1d(np.asarray(scale, np.float64)), zero=zero)
+    def of(cls, view: View, scale: float | np.ndarray, zero: int = 0, table: Origin | None = None) -> Scaled:
+        scale = np.atleast_1d(np.asarray(scale, np.float64))
+        scale = scale if np.ptp(scale) else scale[:1]
+        return cls(shape=view.shape, view=view, scale=scale, zero=zero, table=table)
 
     @property
-    def origin(self) -> str:
+    def producer(self) -> str:
         return "DequantizeLinear"
 
     @property
@@ -216,7 +229,7 @@ class Deferred(Real):
     kind: str
 
     @property
-    def origin(self) -> str:
+    def producer(self) -> str:
         return self.kind
 
     def quantise(self, context: Context, target: Target, name: str) -> Integer:

@@ -17,6 +17,7 @@ OPERATORS: Mapping[str, Handler] = MappingProxyType(
         "Add": arithmetic.add,
         "ArgMax": host.argmax,
         "AveragePool": pool.average_pool,
+        "BatchNormalization": mac.batch_normalization,
         "Cast": qdq.cast,
         "Clip": function.clip,
         "Concat": part.concat,

@@ -1,5 +1,7 @@
 """Sums and products of activations with each other and with constants."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from gatewright.frontends.onnx.call import Call, Known
@@ -53,13 +55,13 @@ def sum_of(a: Scaled, b: Scaled, sign: int = 1) -> Sum:
 def scaled_by(x: Scaled, factor: float) -> Scaled:
     """An activation times a positive number: another scale."""
     bounds = Bounds(x.bounds.low * factor, x.bounds.high * factor)
-    return Scaled(shape=x.shape, bounds=bounds, view=x.view, scale=x.scale * factor, zero=x.zero)
+    return replace(x, bounds=bounds, scale=x.scale * factor)
 
 
 def _sum(call: Call, a: Known, b: Known, sign: int) -> Known:
     if isinstance(b, _Known):
         return _plus_constant(call, a, b, sign)
-    if same_integer(a, b) and not isinstance(a, Scaled):
+    if same_integer(a, b) and not (isinstance(a, Scaled) and isinstance(b, Scaled)):
         return elementwise(call)
     return sum_of(call.scaled(0), call.scaled(1), sign)
 

@@ -56,16 +56,17 @@ FUNCTIONS = (  # of one operand, and constants with one entry: they become table
 def elementwise(call: Call) -> Table:
     """Between a DequantizeLinear and a QuantizeLinear: an exact table; also several steps in a row."""
     tables = [_table(call, index) for index in range(len(call.operands))]
+    if len({table.view for table in tables if isinstance(table, Table)}) > 1:
+        tables = [_table(call, index, first=True) for index in range(len(call.operands))]
     activations = [table for table in tables if isinstance(table, Table)]
     first = activations[0]
-    if any(not same_integer(first, other) for other in activations):
-        raise Unsupported("both its operands are activations: a function of two of them has no table")
+    if any((other.view, other.shape) != (first.view, first.shape) for other in activations):
+        raise Unsupported("its operands must be one activation and constants, or functions of one activation")
     feeds = {}
     for value, table in zip(call.node.inputs, tables, strict=True):
         if value is not None and table is not None:
             feeds[value.name or ""] = table.numbers if isinstance(table, Table) else table
-    with np.errstate(all="ignore"):
-        (numbers,) = evaluate_nodes([call.node], [call.output], feeds, call.opsets)
+    (numbers,) = evaluate_nodes([call.node], [call.output], feeds, call.opsets)
     if numbers.shape != first.numbers.shape:
         raise Unsupported(f"its constants must have one entry, so that the result keeps the shape {list(first.shape)}")
     return Table(shape=first.shape, view=first.view, numbers=numbers.astype(np.float32), kind=call.node.op_type)
@@ -122,7 +123,7 @@ def same_integer(a: Known, b: Known) -> bool:
     return isinstance(a, kinds) and isinstance(b, kinds) and (a.view, a.shape) == (b.view, b.shape)
 
 
-def _table(call: Call, index: int) -> Table | np.ndarray | None:
+def _table(call: Call, index: int, first: bool = False) -> Table | np.ndarray | None:
     value = call.operands[index]
     match value:
         case None:
@@ -132,7 +133,7 @@ def _table(call: Call, index: int) -> Table | np.ndarray | None:
         case Table():
             return value.tabulated()
         case Scaled():
-            return Table.of(call.context, value)
+            return Table.of(call.context, value, first)
     raise Unsupported(call.not_quantised(index))
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.frontends.onnx.batch_norm import scale_and_offset
 from gatewright.frontends.onnx.call import Call, Known
 from gatewright.frontends.onnx.context import Unsupported
 from gatewright.frontends.onnx.layout import channels_last
@@ -13,6 +14,7 @@ from gatewright.frontends.onnx.values import Constant, QuantisedConstant, Scaled
 from gatewright.ir import I8, Conv2d, TensorType
 
 __all__ = [
+    "batch_normalization",
     "channel_constant",
     "conv",
     "conv_integer",
@@ -65,6 +67,18 @@ def matmul(call: Call) -> Known:
     if weights.integers.ndim != 2:
         raise Unsupported(f"weights must be a matrix, not {list(weights.shape)}")
     return multiply(call, call.scaled(0), weights.map(np.transpose))
+
+
+def batch_normalization(call: Call) -> Known:
+    """After Conv, Gemm or MatMul, folded into its scales."""
+    product = call.value(0)
+    if not isinstance(product, Product) or not product.plain or product.channel_axis != 1:
+        raise Unsupported("it must follow a Conv, Gemm or MatMul directly, which its scales are folded into")
+    if call.get_int("training_mode", 0):
+        raise Unsupported("training_mode must be 0")
+    gamma, beta, mean, variance = (call.array(index).astype(np.float64) for index in range(1, 5))
+    scale, offset = scale_and_offset(gamma, beta, mean, variance, call.get_float("epsilon", 1e-5))
+    return product.scaled_by(scale).plus(offset)
 
 
 def conv_integer(call: Call) -> Known:

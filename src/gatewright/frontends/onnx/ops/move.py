@@ -41,7 +41,7 @@ def moved(call: Call, shape: Sequence[int], move: Move, step: HostStep | None = 
             view = move(context, value.view, lambda number: _exact_code(value, number))
             if view.value != value.view.value and value.scale.size > 1:
                 raise Unsupported("elements with a scale a channel can be viewed in another order, but not moved")
-            return replace(value, view=view, shape=view.shape)
+            return replace(value, view=view, shape=view.shape, table=None)
         case Real():
             kind = call.node.op_type
             return Deferred(
