@@ -12,6 +12,7 @@ from gatewright.ir import Graph
 from gatewright.program import Program
 from gatewright.quantize import QuantisationReport
 from gatewright.targets import Target, get_target
+from gatewright.verilog import machine_verilog
 
 __all__ = ["Build"]
 
@@ -36,7 +37,7 @@ class Build:
     @cached_property
     def verilog(self) -> str:
         """The machine, as Verilog."""
-        return self.emitted or self.target.hardware(self.config)
+        return self.emitted or machine_verilog(self.target, self.config)
 
     @classmethod
     def of(cls, graph: Graph, program: Program, **rest: Any) -> Build:

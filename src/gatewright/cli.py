@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import Progress, TextColumn
 
 from gatewright.build import Build
@@ -33,6 +33,7 @@ from gatewright.verify import verify as verify_build
 __all__ = ["main"]
 
 _INTERNAL_ERROR = 70  # a fault of ours, not of the input, the machine or a tool
+_PIPE_WIDTH = 120
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.")]
@@ -61,7 +62,7 @@ def list_targets(
     if markdown:
         print(support_page(targets()), end="")
     else:
-        Console().print(render_targets(targets()))
+        _print(render_targets(targets()))
 
 
 @app.command("compile")
@@ -145,7 +146,7 @@ def verify_command(
     if as_json:
         print(json.dumps(found.report, indent=2))
     else:
-        Console().print(render_report(found.report, clock))
+        _print(render_report(found.report, clock))
     if not found.equal:
         difference = found.comparison.max_abs_difference
         print(f"error: the engines differ, by up to {difference} steps of the output", file=sys.stderr)
@@ -155,7 +156,7 @@ def verify_command(
 @app.command("report")
 def report_command(folder: Folder, clock: Clock = None) -> None:
     """Show the report of a build folder."""
-    Console().print(render_report(read_report(folder), clock))
+    _print(render_report(read_report(folder), clock))
 
 
 @app.command("emit-core")
@@ -189,6 +190,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         hint = "this is a fault of Gatewright; GATEWRIGHT_TRACEBACK=1 shows where"
         _fail(f"{type(error).__name__}: {error} ({hint})", _INTERNAL_ERROR)
+
+
+def _print(what: RenderableType) -> None:
+    """In full width where there is no terminal that has one."""
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(what)
 
 
 def _fail(message: str, status: int) -> None:

@@ -14,6 +14,10 @@ def build(monkeypatch):
     return compile_model(small_graph(batch=2), "fake", {"lanes": 2})
 
 
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
 def test_a_measured_run(build):
     counters = {"compute_busy": 30, "stall_load": 10, "read_beats": 5, "write_beats": 1}
     reference = Reference(0.015, 3, 0.5)
@@ -35,8 +39,15 @@ def test_a_measured_run(build):
         "20.00%",
     ):
         assert expected in text
+    assert "layer operators MACs limit cycles efficiency" in words(text)
     assert "24.00%" in text  # efficiency: 12 of 50
     assert "idle otherwise (start, end, between instructions)" in text
+
+
+def test_a_modelled_build_shows_the_cycles_of_the_model(build):
+    text = render_text(report_figures(build, Result("model", {}, 51, {}, (51,))))
+    assert "MACs limit modelled efficiency" in words(text)
+    assert "dense matmul 24 12 51 -" in words(text)
 
 
 def test_an_unmeasured_build(build):

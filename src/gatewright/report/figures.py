@@ -119,4 +119,5 @@ def _reference(comparison: Comparison | None) -> dict[str, Any] | None:
 
 
 def _ratio(limit: int, cycles: int | None) -> float | None:
-    return round(limit / cycles, 4) if cycles else None
+    """Efficiency; None where nothing was measured, or where there was nothing to multiply."""
+    return round(limit / cycles, 4) if cycles and limit else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 __all__ = ["render_report"]
 
 _NAME_WIDTH = 36
+_NUMBER_WIDTH = 10
 _COUNTERS = {
     "compute_busy": "computing",
     "stall_load": "waiting for a load",
@@ -78,19 +80,22 @@ def _verified(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _layers(report: Mapping[str, Any]) -> Table:
-    table = Table(title="Layers", title_justify="left")
+    """Cycles as measured, or as modelled where nothing was measured."""
+    measured = report["cycles"]["rtl"] is not None or report["cycles"]["model"] is None
+    cycles = ("cycles", "cycles") if measured else ("modelled", "model_cycles")
+    table = Table(title="Layers", title_justify="left", box=SIMPLE)
     for heading in ("layer", "operators"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("MACs", "limit", "cycles", "in the model", "efficiency"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("MACs", "limit", cycles[0], "efficiency"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=_NUMBER_WIDTH)
     for layer in report["layers"]:
-        numbers = (_number(layer[key]) for key in ("macs", "limit_cycles", "cycles", "model_cycles"))
+        numbers = (_number(layer[key]) for key in ("macs", "limit_cycles", cycles[1]))
         table.add_row(_shorten(layer["name"]), _shorten(layer["op"]), *numbers, _percent(layer["efficiency"]))
     return table
 
 
 def _where(counters: Mapping[str, int], cycles: int) -> Table:
-    table = Table(title="Where the cycles went", title_justify="left")
+    table = Table(title="Where the cycles went", title_justify="left", box=SIMPLE)
     table.add_column("the array was")
     table.add_column("cycles", justify="right")
     table.add_column("share", justify="right")
