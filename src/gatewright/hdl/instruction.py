@@ -1,8 +1,8 @@
 """Instructions of the shell: layout, packing, and the transfers that every machine shares.
 
-An instruction is `INSTRUCTION_BITS` wide and lies little-endian in memory. Its first bits are the `HEADER`; what follows
-depends on the opcode. A machine adds its own compute instructions with `instruction_layout`. The same layouts are read
-by the decoder in hardware, the assembler, the disassembler, the instruction-set model and the documentation.
+An instruction is `INSTRUCTION_BITS` wide and lies little-endian in memory. Its first bits are the `HEADER`; what
+follows depends on the opcode. A machine adds its own compute instructions with `instruction_layout`. The same layouts
+are read by the decoder in hardware, the assembler, the disassembler, the instruction-set model and the documentation.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import cached_property
 
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
@@ -25,6 +26,7 @@ __all__ = [
     "TOKEN_WIDTH",
     "TRANSFER",
     "Instruction",
+    "InstructionLayout",
     "Memory",
     "Opcode",
     "Queue",
@@ -94,10 +96,32 @@ _HEADER_FIELDS: dict[str, Shape] = {
     "reserved": unsigned(3),
 }
 
-HEADER = data.StructLayout(_HEADER_FIELDS)
+
+@dataclass(frozen=True)
+class _Field:
+    offset: int
+    width: int
+    low: int
+    high: int
 
 
-def instruction_layout(fields: Mapping[str, Shape]) -> data.StructLayout:
+def _field(offset: int, shape: Shape) -> _Field:
+    half = 1 << (shape.width - 1)
+    return _Field(offset, shape.width, *((-half, half - 1) if shape.signed else (0, 2 * half - 1)))
+
+
+class InstructionLayout(data.StructLayout):
+    """A layout that knows where its fields are without asking twice."""
+
+    @cached_property
+    def places(self) -> Mapping[str, _Field]:
+        return {name: _field(field.offset, Shape.cast(field.shape)) for name, field in self}
+
+
+HEADER = InstructionLayout(_HEADER_FIELDS)
+
+
+def instruction_layout(fields: Mapping[str, Shape]) -> InstructionLayout:
     """Layout of one instruction: the header, then `fields`, then padding up to `INSTRUCTION_BITS`.
 
     Raises
@@ -109,7 +133,7 @@ def instruction_layout(fields: Mapping[str, Shape]) -> data.StructLayout:
     if used > INSTRUCTION_BITS:
         raise ProgramError(f"Instruction fields need {used} bits, but an instruction has {INSTRUCTION_BITS}")
     padding: dict[str, Shape] = {"padding": unsigned(INSTRUCTION_BITS - used)} if used < INSTRUCTION_BITS else {}
-    return data.StructLayout({**_HEADER_FIELDS, **fields, **padding})
+    return InstructionLayout({**_HEADER_FIELDS, **fields, **padding})
 
 
 # LOAD moves memory -> scratchpad, STORE scratchpad -> memory. Memory side: `count1` x `count0` segments of `length`
@@ -134,7 +158,7 @@ TRANSFER = instruction_layout(
 class Instruction:
     """One decoded instruction: its layout and the values of its fields."""
 
-    layout: data.StructLayout
+    layout: InstructionLayout
     fields: Mapping[str, int]
 
     def __getattr__(self, name: str) -> int:
@@ -144,7 +168,7 @@ class Instruction:
             raise AttributeError(name) from None
 
 
-def pack(layout: data.StructLayout, values: Mapping[str, int]) -> int:
+def pack(layout: InstructionLayout, values: Mapping[str, int]) -> int:
     """Pack field values (missing ones are 0) into one instruction word.
 
     Raises
@@ -152,28 +176,22 @@ def pack(layout: data.StructLayout, values: Mapping[str, int]) -> int:
     ProgramError
         If a field is unknown or its value does not fit.
     """
-    word = 0
+    word, fields = 0, layout.places
     for name, value in values.items():
-        if name not in layout.members:
-            raise ProgramError(f"Instruction has no field {name!r}; it has {', '.join(layout.members)}")
-        field = layout[name]
-        shape = Shape.cast(field.shape)
-        low = -(1 << (shape.width - 1)) if shape.signed else 0
-        high = (1 << (shape.width - 1)) - 1 if shape.signed else (1 << shape.width) - 1
-        if not low <= int(value) <= high:
-            raise ProgramError(f"Instruction field {name!r} must be in {low}..{high}, not {int(value)}")
-        word |= (int(value) & ((1 << shape.width) - 1)) << field.offset
+        if name not in fields:
+            raise ProgramError(f"Instruction has no field {name!r}; it has {', '.join(fields)}")
+        field, number = fields[name], int(value)
+        if not field.low <= number <= field.high:
+            raise ProgramError(f"Instruction field {name!r} must be in {field.low}..{field.high}, not {number}")
+        word |= (number & ((1 << field.width) - 1)) << field.offset
     return word
 
 
-def unpack(layout: data.StructLayout, word: int) -> Instruction:
+def unpack(layout: InstructionLayout, word: int) -> Instruction:
     """Inverse of `pack`: every field but the padding."""
     values = {}
-    for name, field in layout:
-        shape = Shape.cast(field.shape)
-        value = (word >> field.offset) & ((1 << shape.width) - 1)
-        if shape.signed and value >> (shape.width - 1):
-            value -= 1 << shape.width
+    for name, field in layout.places.items():
+        value = (word >> field.offset) & ((1 << field.width) - 1)
         if name not in ("padding", "reserved"):
-            values[name] = value
+            values[name] = value - (1 << field.width) if value > field.high else value
     return Instruction(layout, values)

@@ -10,10 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from amaranth.lib import data
-
 from gatewright.errors import ProgramError
-from gatewright.hdl.instruction import INSTRUCTION_BYTES, TOKEN_WIDTH, Memory, Opcode, Queue, pack, unpack
+from gatewright.hdl.instruction import (
+    INSTRUCTION_BYTES,
+    TOKEN_WIDTH,
+    InstructionLayout,
+    Memory,
+    Opcode,
+    Queue,
+    pack,
+    unpack,
+)
 from gatewright.targets.systolic.config import SystolicConfig
 from gatewright.targets.systolic.isa import LAYOUTS, MNEMONICS, PIXEL_LEVELS, Operation
 
@@ -38,13 +45,13 @@ class Step:
 
     opcode: Opcode
     fields: dict[str, int] = field(default_factory=dict)
+    queue: Queue = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queue = _QUEUES.get(self.opcode, Queue.COMPUTE)
 
     @property
-    def queue(self) -> Queue:
-        return _QUEUES.get(self.opcode, Queue.COMPUTE)
-
-    @property
-    def layout(self) -> data.StructLayout:
+    def layout(self) -> InstructionLayout:
         return LAYOUTS[self.opcode]
 
     def word(self) -> int:
@@ -89,8 +96,9 @@ class Effects:
         counts = [self.pixels[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [f["outer_count"]]
         yield from self._feed(f, counts)
         depth = taps["words"] * taps["count_s"] * taps["count_r"] * config.feed_bytes
-        weights = f["filter_tiles"] * depth * config.weight_word_bytes
-        yield Access(Memory.WEIGHT, f["weight_base"], f["weight_base"] + weights, False)
+        stop = f["weight_base"] + f["filter_tiles"] * depth * config.weight_word_bytes
+        yield Access(Memory.WEIGHT, f["weight_base"], min(stop, config.weight_bytes), False)
+        yield Access(Memory.WEIGHT, 0, stop - config.weight_bytes, False)  # rows of weights wrap
         if not f["last"]:
             return
         parameters = f["filter_tiles"] * config.lane_groups * config.parameter_word_bytes
@@ -135,24 +143,62 @@ class Effects:
 
 
 class _Conflicts:
-    """Accesses so far, in each space; those that a later write covers are forgotten."""
+    """Accesses so far, in each space, reads and writes apart.
 
-    def __init__(self) -> None:
-        self.spaces: dict[object, list[tuple[Access, int]]] = {}
+    Bytes that cannot matter any more are forgotten: those that a later write covers, and those of a read that a later
+    read by the same queue covers (queues complete in order). Of a space that is never written nothing is kept.
+    """
+
+    def __init__(self, written: frozenset[object]) -> None:
+        self.written = written
+        self.reads: dict[object, list[_Entry]] = {}
+        self.writes: dict[object, list[_Entry]] = {}
 
     def before(self, access: Access) -> list[int]:
         """Indices of earlier instructions that must not run at the same time as one with this access."""
-        return [
-            index
-            for other, index in self.spaces.get(access.space, ())
-            if (other.writes or access.writes) and other.start < access.stop and access.start < other.stop
-        ]
+        kinds = (self.reads, self.writes) if access.writes else (self.writes,)
+        start, stop = access.start, access.stop
+        return [index for kind in kinds for s, e, index, _ in kind.get(access.space, ()) if s < stop and start < e]
 
-    def add(self, access: Access, index: int) -> None:
-        entries = self.spaces.setdefault(access.space, [])
+    def add(self, access: Access, index: int, queue: Queue) -> None:
+        if access.space not in self.written:
+            return
+        entry = (access.start, access.stop, index, int(queue))
+        reads = self.reads.setdefault(access.space, [])
         if access.writes:
-            entries[:] = [e for e in entries if not (access.start <= e[0].start and e[0].stop <= access.stop)]
-        entries.append((access, index))
+            writes = self.writes.setdefault(access.space, [])
+            reads[:] = _without(reads, access, None)
+            writes[:] = _without(writes, access, None)
+            writes.append(entry)
+        else:
+            reads[:] = _without(reads, access, queue)
+            reads.append(entry)
+
+
+_Entry = tuple[int, int, int, int]  # start, stop, instruction, its queue
+
+
+def _without(entries: list[_Entry], access: Access, queue: Queue | None) -> list[_Entry]:
+    """Entries (of one queue, or of all) less the bytes of an access."""
+    start, stop = access.start, access.stop
+    kept: list[_Entry] = []
+    for entry in entries:
+        s, e, index, owner = entry
+        if e <= start or stop <= s or (queue is not None and owner != queue):
+            kept.append(entry)
+            continue
+        if s < start:
+            kept.append((s, start, index, owner))
+        if stop < e:
+            kept.append((stop, e, index, owner))
+    return kept
+
+
+def _accesses(steps: Sequence[Step], config: SystolicConfig) -> tuple[list[list[Access]], frozenset[object]]:
+    """What each instruction touches, and the spaces that any of them writes."""
+    effects = Effects(config)
+    accesses = [effects.of(step) for step in steps]
+    return accesses, frozenset(access.space for each in accesses for access in each if access.writes)
 
 
 def synchronise(steps: Sequence[Step], config: SystolicConfig) -> None:
@@ -160,12 +206,13 @@ def synchronise(steps: Sequence[Step], config: SystolicConfig) -> None:
 
     Since dispatch is in order and an instruction only ever waits for earlier ones, no program made so can deadlock.
     """
-    effects, conflicts = Effects(config), _Conflicts()
+    touched, written = _accesses(steps, config)
+    conflicts = _Conflicts(written)
     known: list[list[int]] = []  # for each instruction: the last one of each queue known to be complete when it starts
     latest: list[list[int]] = [[-1] * 3 for _ in Queue]
     for index, step in enumerate(steps):
         mine = list(latest[step.queue])
-        accesses = effects.of(step)
+        accesses = touched[index]
         wanted = [-1] * 3
         for access in accesses:
             for other in conflicts.before(access):
@@ -179,7 +226,7 @@ def synchronise(steps: Sequence[Step], config: SystolicConfig) -> None:
                 mine = [max(a, b) for a, b in zip(mine, known[wanted[queue]], strict=True)]
                 mine[queue] = max(mine[queue], wanted[queue])
         for access in accesses:
-            conflicts.add(access, index)
+            conflicts.add(access, index, step.queue)
         known.append(mine)
         latest[step.queue] = mine
 
@@ -192,7 +239,8 @@ def prove(steps: Sequence[Step], config: SystolicConfig) -> None:
     ProgramError
         Naming the instruction that breaks a rule.
     """
-    effects, conflicts = Effects(config), _Conflicts()
+    touched, written = _accesses(steps, config)
+    conflicts = _Conflicts(written)
     given: dict[tuple[Queue, Queue], list[int]] = {(a, b): [] for a in Queue for b in Queue if a != b}
     taken = dict.fromkeys(given, 0)
     known: list[list[int]] = []
@@ -209,12 +257,12 @@ def prove(steps: Sequence[Step], config: SystolicConfig) -> None:
             taken[pair] += 1
             mine = [max(a, b) for a, b in zip(mine, known[giver], strict=True)]
             mine[queue] = max(mine[queue], giver)
-        for access in effects.of(step):
+        for access in touched[index]:
             for other in conflicts.before(access):
                 queue = steps[other].queue
                 if queue != step.queue and other > mine[queue]:
                     raise ProgramError(f"Instructions {other} and {index} both use {access.space} and are not ordered")
-            conflicts.add(access, index)
+            conflicts.add(access, index, step.queue)
         for queue in Queue:
             if step.fields.get("signal", 0) >> queue & 1:
                 given[step.queue, queue].append(index)

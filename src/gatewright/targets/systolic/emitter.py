@@ -40,10 +40,13 @@ class Place:
 
 
 class _Ring:
-    """A scratchpad used in turn; what was put last and not yet overwritten can be used again."""
+    """A scratchpad used in turn; what was put last and not yet overwritten can be used again.
 
-    def __init__(self, size: int, line: int) -> None:
-        self.size, self.line, self.head = size, line, 0
+    With `wrap`, an entry may go on at the start when it reaches the end.
+    """
+
+    def __init__(self, size: int, line: int, *, wrap: bool = False) -> None:
+        self.size, self.line, self.wrap, self.head = size, line, wrap, 0
         self.entries: list[tuple[int, int, object]] = []
 
     def find(self, key: object) -> int | None:
@@ -51,10 +54,12 @@ class _Ring:
 
     def put(self, key: object, size: int) -> int:
         size = -(-size // self.line) * self.line
-        start = self.head if self.head + size <= self.size else 0
-        self.entries = [e for e in self.entries if e[1] <= start or e[0] >= start + size]
-        self.entries.append((start, start + size, key))
-        self.head = start + size
+        start = self.head if self.wrap or self.head + size <= self.size else 0
+        stop = start + size
+        taken = [(start, stop), (start - self.size, stop - self.size)]
+        self.entries = [e for e in self.entries if all(e[1] <= low or e[0] >= high for low, high in taken)]
+        self.entries.append((start, stop, key))
+        self.head = stop % self.size
         return start
 
 
@@ -90,7 +95,7 @@ class Emitter:
         self.constants = bytearray()
         self._packed: dict[object, int] = {}
         line = max(config.bus_bytes, config.weight_word_bytes, config.parameter_word_bytes)
-        self._weights = _Ring(config.weight_bytes, line)
+        self._weights = _Ring(config.weight_bytes, line, wrap=True)
         self._parameters = _Ring(config.parameter_bytes, line)
         self._table: object = None
         self._set: dict[Opcode, dict[str, int]] = {}
@@ -124,12 +129,8 @@ class Emitter:
         staged = job.output.value not in plan.activation and job.output.value not in plan.output
         if not streamed and not staged and not few:
             return self._early_tiles(job, plan)
-        parts = 4 if job.tail.residual else 2
-        rooms = (plan.stream.size if streamed else 0, plan.stage.size if staged else 0)
-        try:
-            return choose_tiles(job, rooms[0] // 2, rooms[1] // parts, self.config, few=few)
-        except ConfigError:
-            return choose_tiles(job, rooms[0], rooms[1] // (parts // 2), self.config, few=few)
+        stage = plan.stage.size // (2 if job.tail.residual else 1)
+        return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.config, few=few)
 
     def _early_tiles(self, job: Job, plan: LayerPlan) -> list[Tile]:
         """One tile an image; a few when the image is loaded just now and the weights stay: work starts early."""
@@ -284,8 +285,7 @@ class Emitter:
 
     def _load_constants(self, memory: Memory, key: object, data: bytes, scratch: int) -> None:
         line = self.config.bus_bytes
-        size = -(-len(data) // line) * line
-        self._load(memory, Place(CONSTANTS, self._pack(key, data)), scratch, size)
+        self._load(memory, Place(CONSTANTS, self._pack(key, data)), scratch, -(-len(data) // line) * line)
 
     def _load_weights(self, key: object, job: Job, block: tuple[int, int], tap: TapBlock) -> int:
         """Address of the weights of some filter tiles and taps, loaded unless they are there."""
@@ -295,8 +295,20 @@ class Emitter:
             return found
         data = job.weights[block[0] : block[1], tap.start : tap.start + tap.depth].tobytes()
         start = self._weights.put(full, len(data))
-        self._load_constants(Memory.WEIGHT, full, data, start)
+        self._load_weight_pieces(self._pack(full, data), start, len(data))
         return start
+
+    def _load_weight_pieces(self, offset: int, start: int, size: int) -> None:
+        """In pieces where one block fills much of the scratchpad: the first ones need not wait for all the room."""
+        whole, line = self.config.weight_bytes, self.config.bus_bytes
+        size = -(-size // line) * line
+        piece = size if size <= whole // 4 else whole // 8
+        done = 0
+        while done < size:
+            at = (start + done) % whole
+            length = min(piece, size - done, whole - at)
+            self._load(Memory.WEIGHT, Place(CONSTANTS, offset + done), at, length)
+            done += length
 
     def _load_parameters(self, key: object, job: Job, block: tuple[int, int]) -> int:
         """Address of a block's parameters; those of the whole job are loaded at once when half the room holds them."""

@@ -114,11 +114,10 @@ class Machine:
     def _read_weights(self, f: Mapping[str, int], depth: int) -> np.ndarray:
         """[filter tiles, depth, columns]"""
         config = self.config
-        size = f["filter_tiles"] * depth * config.weight_word_bytes
-        data = self.scratch[Memory.WEIGHT][f["weight_base"] : f["weight_base"] + size]
-        if len(data) < size:
-            raise ProgramError(f"COMPUTE reads weights beyond the {config.weight_bytes} bytes of the scratchpad")
-        words = data.view(np.int8).reshape(f["filter_tiles"], depth, config.weight_word_bytes)
+        memory = self.scratch[Memory.WEIGHT].view(np.int8).reshape(-1, config.weight_word_bytes)
+        first = f["weight_base"] // config.weight_word_bytes
+        rows = (first + np.arange(f["filter_tiles"] * depth)) % len(memory)
+        words = memory[rows].reshape(f["filter_tiles"], depth, config.weight_word_bytes)
         return _sign_extend(words[:, :, : config.columns], config.weight_width)
 
     def _sums(self, f: Mapping[str, int], pixels: np.ndarray, taps: np.ndarray, weights: np.ndarray) -> np.ndarray:

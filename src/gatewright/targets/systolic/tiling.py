@@ -12,6 +12,10 @@ from gatewright.targets.systolic.job import Job
 __all__ = ["Extent", "TapBlock", "Tile", "choose_tiles", "extent", "filter_blocks", "least_room", "tap_blocks", "whole"]
 
 
+_TILE_OVERHEAD = 64
+"""Cycles that a tile costs beside computing and loading, about: tokens, configuration, drain."""
+
+
 @dataclass(frozen=True)
 class Tile:
     """Output rows [row, row_stop) and columns [column, column_stop) (of the outermost column level) of one image."""
@@ -112,33 +116,26 @@ def least_room(job: Job) -> tuple[int, int]:
 def choose_tiles(
     job: Job, input_room: int, output_room: int, config: SystolicConfig, *, few: bool = False
 ) -> list[Tile]:
-    """Tiles whose input fits `input_room` and output `output_room` (0: not bounded), at the least estimated cycles.
+    """Tiles whose input fits `input_room` and output `output_room` bytes (0: no bound), at the least estimated cycles.
 
-    With `few`, a tile has at most `config.rows` pixels (their partial sums stay in the array).
+    Two tiles share the rooms, in turn, unless one alone makes better use of them. With `few`, a tile has at most
+    `config.rows` pixels (their partial sums stay in the array).
     """
     if not job.tileable and not few:
         return whole(job)
-    rows, columns = job.rows.count, job.columns[-1].count
-    best: tuple[float, int, int] | None = None
-    for parts in range(1, columns + 1):
-        width = -(-columns // parts)
-        height = _largest_height(job, width, input_room, output_room, config, few)
-        if height == 0:
-            continue
-        count = -(-rows // height)
-        height = -(-rows // count)
-        cost = _cost(job, height, width, config)
-        if best is None or cost < best[0]:
-            best = (cost, height, width)
-        if parts > 16 and best is not None:
-            break
-    if best is None:
+    candidates = [
+        (_cost(job, height, width, config, overlapped=share == 2), height, width)
+        for share in (2, 1)
+        for height, width in _tile_sizes(job, (input_room // share, output_room // share), config, few)
+    ]
+    if not candidates:
+        least_input, least_output = least_room(job)
         raise ConfigError(
-            f"scratchpads are too small for one tile of {job.name!r}: a tile of one pixel needs "
-            f"{least_room(job)[0]} bytes of activations and {least_room(job)[1]} of output"
-            + (f", in {config.rows} rows" if few else "")
+            f"scratchpads are too small for one tile of {job.name!r}: a tile of one pixel needs {least_input} bytes of "
+            f"activations and {least_output} of output" + (f", in {config.rows} rows" if few else "")
         )
-    _, height, width = best
+    _, height, width = min(candidates)
+    rows, columns = job.rows.count, job.columns[-1].count
     return [
         Tile(n, r, min(r + height, rows), c, min(c + width, columns))
         for n in range(job.image.count)
@@ -147,14 +144,24 @@ def choose_tiles(
     ]
 
 
-def _largest_height(job: Job, width: int, input_room: int, output_room: int, config: SystolicConfig, few: bool) -> int:
+def _tile_sizes(job: Job, rooms: tuple[int, int], config: SystolicConfig, few: bool) -> Iterator[tuple[int, int]]:
+    """Heights and widths worth considering: for each width the greatest height that fits, and some below it."""
+    columns = job.columns[-1].count
+    widths = {-(-columns // parts) for parts in range(1, min(columns, 16) + 1)}
+    widths |= set(range(config.rows, min(columns, 8 * config.rows), config.rows))
+    for width in sorted(widths):
+        most = _largest_height(job, width, rooms, config, few)
+        yield from ((height, width) for height in range(most, max(0, most - 4), -1))
+
+
+def _largest_height(job: Job, width: int, rooms: tuple[int, int], config: SystolicConfig, few: bool) -> int:
     def fits(height: int) -> bool:
         tile = Tile(0, 0, height, 0, width)
         if few and tile_pixels(job, tile) > config.rows:
             return False
-        if output_room and tile_output(job, tile) > output_room:
+        if rooms[1] and tile_output(job, tile) > rooms[1]:
             return False
-        return not input_room or _worst_extent(job, height, width) <= input_room
+        return not rooms[0] or _worst_extent(job, height, width) <= rooms[0]
 
     low, high = 0, job.rows.count
     while low < high:
@@ -171,16 +178,27 @@ def _worst_extent(job: Job, height: int, width: int) -> int:
     return max(extent(job, Tile(0, r, r + height, c, c + width)).size for r in starts_r for c in starts_c)
 
 
-def _cost(job: Job, height: int, width: int, config: SystolicConfig) -> float:
-    """Estimated cycles: per tile the larger of computing it and loading it with its weights."""
-    rows, columns = job.rows.count, job.columns[-1].count
-    tiles = -(-rows // height) * -(-columns // width)
-    tile = Tile(0, 0, height, 0, width)
+def _cost(job: Job, height: int, width: int, config: SystolicConfig, *, overlapped: bool) -> float:
+    """Estimated cycles of an image: computing its tiles, and loading them with their weights, at once or in turn."""
     depth = job.taps.depth(config.feed_bytes)
     filters = -(-job.filters // config.columns)
-    compute = -(-tile_pixels(job, tile) // config.rows) * depth * filters
-    load = (_worst_extent(job, height, width) + (job.weights.nbytes if tiles > 1 else 0)) / config.bus_bytes
-    return tiles * (max(compute, load) + 64)
+    input_bytes = _worst_extent(job, height, width)
+    several = height < job.rows.count or width < job.columns[-1].count
+    load = (input_bytes + (job.weights.nbytes if several else 0)) / config.bus_bytes
+    cost = 0.0
+    for rows, row_tiles in _sizes(job.rows.count, height):
+        for columns, column_tiles in _sizes(job.columns[-1].count, width):
+            pixels = tile_pixels(job, Tile(0, 0, rows, 0, columns))
+            compute = -(-pixels // config.rows) * depth * filters
+            tile = max(compute, load) if overlapped else max(compute, job.weights.nbytes / config.bus_bytes) + load
+            cost += row_tiles * column_tiles * (tile + _TILE_OVERHEAD)
+    return cost
+
+
+def _sizes(total: int, size: int) -> list[tuple[int, int]]:
+    """(size, how many) of the parts of `total` cut every `size`."""
+    whole_parts, rest = divmod(total, size)
+    return [*([(size, whole_parts)] if whole_parts else []), *([(rest, 1)] if rest else [])]
 
 
 def filter_blocks(job: Job, config: SystolicConfig, room: int) -> list[tuple[int, int]]:
