@@ -9,7 +9,16 @@ from gatewright.hdl.core_port import SCRATCH_ADDRESS_WIDTH
 from gatewright.hdl.csr_map import INDEX_WIDTH
 from gatewright.hdl.instruction import INSTRUCTION_BITS, REGION_COUNT, TRANSFER
 
-__all__ = ["COMMAND", "FAULT", "BurstPlan", "BurstPlanner", "BurstSplitter", "SegmentWalker", "lane_mask"]
+__all__ = [
+    "COMMAND",
+    "FAULT",
+    "BurstPlan",
+    "BurstPlanner",
+    "BurstSplitter",
+    "RegionBases",
+    "SegmentWalker",
+    "lane_mask",
+]
 
 LENGTH_WIDTH = 20
 
@@ -61,6 +70,13 @@ def lane_mask(plan: data.View, first: Value, last: Value, bus_bytes: int) -> Val
     return Mux(first, from_first, every) & Mux(last, to_last, every)
 
 
+class RegionBases(wiring.Signature):
+    """Where each region lies, as the registers give it: low and high halves."""
+
+    def __init__(self) -> None:
+        super().__init__({"low": Out(32).array(REGION_COUNT), "high": Out(32).array(REGION_COUNT)})
+
+
 class SegmentWalker(wiring.Component):
     """Walks the nest of transfer instructions; one segment a cycle, also from one instruction to the next.
 
@@ -70,7 +86,7 @@ class SegmentWalker(wiring.Component):
     LATENCY = 2
 
     commands: In(stream.Signature(COMMAND))
-    bases: In(ADDRESS_WIDTH).array(REGION_COUNT)
+    bases: In(RegionBases())
     segments: Out(stream.Signature(SEGMENT))
 
     def elaborate(self, platform) -> Module:
@@ -84,51 +100,64 @@ class SegmentWalker(wiring.Component):
         pending_address = Signal(ADDRESS_WIDTH, reset_less=True)
         pending_index = Signal(INDEX_WIDTH, reset_less=True)
         take = Signal()
+        base = Cat(Array(half)[transfer.region] for half in (self.bases.low, self.bases.high))
         m.d.comb += self.commands.ready.eq(~pending | take)
         with m.If(self.commands.ready):
             m.d.sync += [
                 pending.eq(self.commands.valid),
                 pending_transfer.eq(transfer),
-                pending_address.eq(Array(self.bases)[transfer.region] + transfer.offset),
+                pending_address.eq(base + transfer.offset),
                 pending_index.eq(self.commands.p.index),
             ]
 
         # stage 2: the nest
-        walked = Signal(TRANSFER, reset_less=True)  # count0 and count1 hold what is left
-        index = Signal(INDEX_WIDTH, reset_less=True)
-        row_count = Signal.like(transfer.count0, reset_less=True)
-        row_address = Signal(ADDRESS_WIDTH, reset_less=True)
         address = Signal(ADDRESS_WIDTH, reset_less=True)
-        row_done = walked.count0 == 1
+        scratch = Signal(SCRATCH_ADDRESS_WIDTH, reset_less=True)
+        segments_left = Signal.like(transfer.count0, reset_less=True)
+        rows_left = Signal.like(transfer.count1, reset_less=True)
+        row_address = Signal(ADDRESS_WIDTH, reset_less=True)
+        kept = {
+            "length": "length",
+            "count0": "row_segments",
+            "stride0": "stride0",
+            "stride1": "stride1",
+            "memory": "memory",
+        }
+        keep = {field: Signal.like(transfer[field], name=name, reset_less=True) for field, name in kept.items()}
+        index = Signal(INDEX_WIDTH, reset_less=True)
+
+        row_done = segments_left == 1
         step = self.segments.valid & self.segments.ready
-        next_row = (row_address + walked.stride1)[:ADDRESS_WIDTH]
+        next_row = (row_address + keep["stride1"])[:ADDRESS_WIDTH]
         m.d.comb += [
             segment.address.eq(address),
-            segment.length.eq(walked.length),
-            segment.scratch.eq(walked.scratch),
-            segment.memory.eq(walked.memory),
+            segment.length.eq(keep["length"]),
+            segment.scratch.eq(scratch),
+            segment.memory.eq(keep["memory"]),
             segment.index.eq(index),
-            segment.last.eq(row_done & (walked.count1 == 1)),
+            segment.last.eq(row_done & (rows_left == 1)),
             take.eq(pending & (~self.segments.valid | (step & segment.last))),
         ]
         with m.If(take):
             m.d.sync += [
                 self.segments.valid.eq(1),
-                walked.eq(pending_transfer),
-                index.eq(pending_index),
-                row_count.eq(pending_transfer.count0),
-                row_address.eq(pending_address),
                 address.eq(pending_address),
+                scratch.eq(pending_transfer.scratch),
+                segments_left.eq(pending_transfer.count0),
+                rows_left.eq(pending_transfer.count1),
+                row_address.eq(pending_address),
+                *(register.eq(pending_transfer[field]) for field, register in keep.items()),
+                index.eq(pending_index),
             ]
         with m.Elif(step):
             m.d.sync += [
                 self.segments.valid.eq(~segment.last),
-                walked.scratch.eq(walked.scratch + walked.length),
-                walked.count0.eq(Mux(row_done, row_count, walked.count0 - 1)),
-                address.eq(Mux(row_done, next_row, address + walked.stride0)),
+                address.eq(Mux(row_done, next_row, address + keep["stride0"])),
+                scratch.eq(scratch + keep["length"]),
+                segments_left.eq(Mux(row_done, keep["count0"], segments_left - 1)),
             ]
             with m.If(row_done):
-                m.d.sync += [walked.count1.eq(walked.count1 - 1), row_address.eq(next_row)]
+                m.d.sync += [rows_left.eq(rows_left - 1), row_address.eq(next_row)]
         return m
 
 
@@ -215,7 +244,7 @@ class BurstPlanner(wiring.Component):
         super().__init__(
             {
                 "commands": In(stream.Signature(COMMAND)),
-                "bases": In(ADDRESS_WIDTH).array(REGION_COUNT),
+                "bases": In(RegionBases()),
                 "bursts": Out(stream.Signature(BurstPlan(bus_bytes))),
             }
         )
@@ -227,6 +256,5 @@ class BurstPlanner(wiring.Component):
         wiring.connect(m, wiring.flipped(self.commands), walker.commands)
         wiring.connect(m, walker.segments, splitter.segments)
         wiring.connect(m, splitter.bursts, wiring.flipped(self.bursts))
-        for base, region in zip(walker.bases, self.bases, strict=True):
-            m.d.comb += base.eq(region)
+        wiring.connect(m, wiring.flipped(self.bases), walker.bases)
         return m

@@ -162,6 +162,7 @@ REGISTER_MAP = RegisterMap(
                 Field("start", 0, 1, "run the program from its first instruction; ignored while busy or in error"),
                 Field("reset", 1, 1, "soft reset: stop issuing, let outstanding bursts end, reset"),
             ),
+            width=2,
         ),
         Register(
             "STATUS",

@@ -44,7 +44,7 @@ def _is_one_of(value: Value, members: Collection[int]) -> Value:
 
 
 class InstructionDecoder(wiring.Component):
-    """Says where an instruction goes: `queue` is one-hot, or it is the `end`, or it is illegal (neither).
+    """Says where an instruction goes: `queue` is one-hot, or it `is_end`, or it is illegal (neither).
 
     Illegal are: an opcode that the rules do not name, a transfer with a memory they do not name, with a count or length
     of 0, an instruction that waits for a token of its own queue or signals it, and reserved bits that are not 0.
@@ -52,7 +52,7 @@ class InstructionDecoder(wiring.Component):
 
     def __init__(self, rules: DispatchRules) -> None:
         self.rules = rules
-        super().__init__({"word": In(INSTRUCTION_BITS), "queue": Out(QUEUE_SET), "end": Out(1)})
+        super().__init__({"word": In(INSTRUCTION_BITS), "queue": Out(QUEUE_SET), "is_end": Out(1)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -73,7 +73,7 @@ class InstructionDecoder(wiring.Component):
             with m.Case(Opcode.STORE):
                 m.d.comb += chosen[Queue.STORE].eq(counted & _is_one_of(transfer.memory, rules.store_memories))
             with m.Case(Opcode.END):
-                m.d.comb += self.end.eq(sane)
+                m.d.comb += self.is_end.eq(sane)
             with m.Case(*sorted(rules.opcodes)):
                 m.d.comb += chosen[Queue.COMPUTE].eq(1)
         return m
@@ -131,9 +131,9 @@ class Dispatcher(wiring.Component):
         offered = self.instructions.valid & self.run
         m.d.comb += [
             decoder.word.eq(self.instructions.payload),
-            self.ending.eq(offered & decoder.end),
+            self.ending.eq(offered & decoder.is_end),
             self.ended.eq(self.ending & ~Cat(Cat(queue.head.valid, queue.active.valid) for queue in queues).any()),
-            self.illegal.valid.eq(offered & ~decoder.end & ~decoder.queue.any()),
+            self.illegal.valid.eq(offered & ~decoder.is_end & ~decoder.queue.any()),
             self.illegal.index.eq(index),
             self.missing_end.valid.eq(self.run & self.exhausted),
             self.missing_end.index.eq(index),

@@ -17,11 +17,11 @@ QUEUE_DEPTH = 16
 
 
 class FetchUnit(wiring.Component):
-    """Reads `length` instructions from `base` on, in order, ahead of their use.
+    """Reads `length` instructions from the base address on, in order, ahead of their use.
 
     `start` begins anew and forgets what is queued; it may come only when `quiet`. Bursts are of up to 8 instructions
-    and end at multiples of 8 instructions in memory; one is requested when the queue of 16 has room for 8 more. `base`
-    is a multiple of the instruction's size (lower bits are ignored). While `halt` is high no burst is requested;
+    and end at multiples of 8 instructions in memory; one is requested when the queue of 16 has room for 8 more. The
+    base is a multiple of the instruction's size (lower bits are ignored). While `halt` is high no burst is requested;
     `quiet` says that none is outstanding; `exhausted`, that all instructions have been taken.
 
     Timing: the first request is offered one cycle after `start`, an instruction one cycle after its last beat.
@@ -33,7 +33,8 @@ class FetchUnit(wiring.Component):
             {
                 "start": In(1),
                 "halt": In(1),
-                "base": In(ADDRESS_WIDTH),
+                "base_low": In(32),
+                "base_high": In(32),
                 "length": In(INDEX_WIDTH),
                 "requests": Out(stream.Signature(BURST)),
                 "beats": In(stream.Signature(Beat(bus_bits))),
@@ -52,6 +53,7 @@ class FetchUnit(wiring.Component):
         beats_each = INSTRUCTION_BITS // self.bus_bits
 
         # requests
+        base = Cat(self.base_low, self.base_high)
         address_low = INSTRUCTION_BYTES.bit_length() - 1
         place = Signal(ADDRESS_WIDTH - address_low)  # of the next instruction to request, in instructions
         to_request = Signal(INDEX_WIDTH)
@@ -81,14 +83,14 @@ class FetchUnit(wiring.Component):
             self.exhausted.eq((to_request == 0) & self.quiet & ~queue.o.valid),
             self.fault.valid.eq(arrived & self.beats.p.error),
             self.fault.index.eq(received),
-            self.fault.address.eq(self.base + (received << address_low)),
+            self.fault.address.eq(base + (received << address_low)),
         ]
         m.d.sync += outstanding.eq(outstanding + Mux(requested, count, 0) - complete)
         with m.If(complete):
             m.d.sync += received.eq(received + 1)
         with m.If(self.start):
             m.d.sync += [
-                place.eq(self.base[address_low:]),
+                place.eq(base[address_low:]),
                 to_request.eq(self.length),
                 reserved.eq(0),
                 received.eq(0),

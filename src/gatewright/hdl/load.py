@@ -4,10 +4,9 @@ from amaranth.hdl import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gatewright.hdl.axi import ADDRESS_WIDTH, BURST, BURST_BEATS, Beat
-from gatewright.hdl.burst import COMMAND, FAULT, BurstPlan, BurstPlanner, lane_mask
+from gatewright.hdl.axi import BURST, BURST_BEATS, Beat
+from gatewright.hdl.burst import COMMAND, FAULT, BurstPlan, BurstPlanner, RegionBases, lane_mask
 from gatewright.hdl.core_port import ScratchWrite
-from gatewright.hdl.instruction import REGION_COUNT
 from gatewright.hdl.stream_queue import StreamQueue
 
 __all__ = ["LoadUnit"]
@@ -35,7 +34,7 @@ class LoadUnit(wiring.Component):
         super().__init__(
             {
                 "commands": In(stream.Signature(COMMAND)),
-                "bases": In(ADDRESS_WIDTH).array(REGION_COUNT),
+                "bases": In(RegionBases()),
                 "halt": In(1),
                 "requests": Out(stream.Signature(BURST)),
                 "beats": In(stream.Signature(Beat(bus_bits))),
@@ -54,7 +53,7 @@ class LoadUnit(wiring.Component):
         output_layout = data.StructLayout({"write": ScratchWrite(self.bus_bits), "last": 1})
         m.submodules.output = output = StreamQueue(output_layout, _OUTPUT_DEPTH)
         wiring.connect(m, wiring.flipped(self.commands), planner.commands)
-        m.d.comb += [base.eq(region) for base, region in zip(planner.bases, self.bases, strict=True)]
+        wiring.connect(m, wiring.flipped(self.bases), planner.bases)
 
         # a burst goes to the bus and to the list of expected ones in the same cycle
         planned = planner.bursts

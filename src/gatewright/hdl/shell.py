@@ -85,7 +85,7 @@ class Shell(wiring.Component):
         load = LoadUnit(bus_bits, parameters.read_bursts)
         store = StoreUnit(bus_bits, parameters.write_bursts)
         m.submodules.fetch = ResetInserter(control.reset)(fetch)
-        m.submodules.dispatch = ResetInserter(control.reset | control.begin)(dispatch)
+        m.submodules.dispatch = ResetInserter(control.reset | control.launch)(dispatch)
         m.submodules.load = ResetInserter(control.reset)(load)
         m.submodules.store = ResetInserter(control.reset)(store)
 
@@ -139,12 +139,14 @@ class Shell(wiring.Component):
         wiring.connect(m, fetch.instructions, dispatch.instructions)
         wiring.connect(m, dispatch.units[Queue.LOAD], load.commands)
         wiring.connect(m, dispatch.units[Queue.STORE], store.commands)
-        bases = [Cat(low, high) for low, high in zip(registers.region_base_lo, registers.region_base_hi, strict=True)]
         for region in range(REGION_COUNT):
-            m.d.comb += [load.bases[region].eq(bases[region]), store.bases[region].eq(bases[region])]
+            low, high = registers.region_base_lo[region], registers.region_base_hi[region]
+            for unit in transfers:
+                m.d.comb += [unit.bases.low[region].eq(low), unit.bases.high[region].eq(high)]
         m.d.comb += [
-            fetch.start.eq(control.begin),
-            fetch.base.eq(bases[0]),
+            fetch.start.eq(control.launch),
+            fetch.base_low.eq(registers.region_base_lo[0]),
+            fetch.base_high.eq(registers.region_base_hi[0]),
             fetch.length.eq(registers.program_length),
             fetch.halt.eq(~control.run | dispatch.ending),
             load.halt.eq(~control.run),
@@ -159,7 +161,7 @@ class Shell(wiring.Component):
         head = dispatch.heads[Queue.COMPUTE]
         m.d.comb += [
             dispatch.cycles.eq(counters.cycles),
-            counters.clear.eq(control.begin | control.reset),
+            counters.clear.eq(control.launch | control.reset),
             counters.run.eq(control.run),
             counters.computing.eq(self.core.computing),
             counters.draining.eq(self.core.draining),

@@ -25,7 +25,7 @@ class RunControl(wiring.Component):
 
     `faults` are in the order of `FAULT_CODES`; the first that comes while running stops the machine, of several in the
     same cycle the one with the lowest code. `ended` comes when the program has ended and all is `quiet`. A reset waits
-    until all bursts have ended (`quiet`), then `reset` is high for one cycle. `begin` is high in the cycle before the
+    until all bursts have ended (`quiet`), then `reset` is high for one cycle. `launch` is high in the cycle before the
     first with `run`.
     """
 
@@ -34,7 +34,7 @@ class RunControl(wiring.Component):
     ended: In(1)
     quiet: In(1)
     faults: In(FAULT).array(len(FAULT_CODES))
-    begin: Out(1)
+    launch: Out(1)
     run: Out(1)
     reset: Out(1)
     done: Out(1)
@@ -56,8 +56,8 @@ class RunControl(wiring.Component):
         ]
         with m.Switch(state):
             with m.Case(_State.IDLE):
-                m.d.comb += self.begin.eq(self.start & ~self.reset_order)
-                with m.If(self.begin):
+                m.d.comb += self.launch.eq(self.start & ~self.reset_order)
+                with m.If(self.launch):
                     m.d.sync += [state.eq(_State.RUN), self.done.eq(0)]
             with m.Case(_State.RUN):
                 fault = Signal(FAULT)

@@ -5,10 +5,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl.axi import ADDRESS_WIDTH, BURST, BURST_BEATS, WriteBeat
-from gatewright.hdl.burst import COMMAND, FAULT, BurstPlan, BurstPlanner, lane_mask
+from gatewright.hdl.burst import COMMAND, FAULT, BurstPlan, BurstPlanner, RegionBases, lane_mask
 from gatewright.hdl.core_port import READ_LATENCY, SCRATCH_ADDRESS_WIDTH
 from gatewright.hdl.csr_map import INDEX_WIDTH
-from gatewright.hdl.instruction import REGION_COUNT
 from gatewright.hdl.pipeline import delayed
 from gatewright.hdl.stream_queue import StreamQueue
 
@@ -95,7 +94,7 @@ class StoreUnit(wiring.Component):
         super().__init__(
             {
                 "commands": In(stream.Signature(COMMAND)),
-                "bases": In(ADDRESS_WIDTH).array(REGION_COUNT),
+                "bases": In(RegionBases()),
                 "halt": In(1),
                 "requests": Out(stream.Signature(BURST)),
                 "beats": Out(stream.Signature(WriteBeat(bus_bits))),
@@ -117,7 +116,7 @@ class StoreUnit(wiring.Component):
         wiring.connect(m, reader.beats, wiring.flipped(self.beats))
         wiring.connect(m, reader.read, wiring.flipped(self.read))
         m.d.comb += reader.read_data.eq(self.read_data)
-        m.d.comb += [base.eq(region) for base, region in zip(planner.bases, self.bases, strict=True)]
+        wiring.connect(m, wiring.flipped(self.bases), planner.bases)
 
         # a burst goes to the bus, to the reader (which has room for all that are outstanding) and to the awaited ones
         planned = planner.bursts
