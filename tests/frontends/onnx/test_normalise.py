@@ -150,7 +150,7 @@ def test_real_topologies(name: str) -> None:
     (value,) = normal.graph.input
     x = {value.name: rng.normal(size=[size.dim_value for size in value.type.tensor_type.shape.dim]).astype(np.float32)}
     (ours,), (theirs,) = run_reference(normal, x).values(), run_reference(model, x).values()
-    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+    np.testing.assert_allclose(ours, theirs, rtol=2e-2, atol=1e-6)
     assert not {"BatchNormalization", "Dropout", "ConstantOfShape", "Unsqueeze"} & {
         node.op_type for node in normal.graph.node
     }

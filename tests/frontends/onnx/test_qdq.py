@@ -302,6 +302,19 @@ def test_rounding_and_multiplier_width_are_options(builder: Any) -> None:
     assert all(mul.bit_length() == 8 for mul in graph.constant(requantise.inputs[1]).array.tolist())
 
 
+def test_rounding_of_one_node_comes_as_metadata(builder: Any) -> None:
+    build = builder()
+    y = build.quantise(_conv(build, build.dequantise(build.input("x", IMAGE), 0.05, 7)), 0.1, 3)
+    model = build.build(**{build.quantise(build.dequantise(y, 0.1, 3), 0.2, 3): "int8"})
+    model.graph.node[-3].metadata_props.add(key="gatewright.rounding", value="floor")
+    options = ImportOptions(rounding=None)
+    nodes = [node for node in import_onnx(model, options=options).nodes if node.op.name == "requantise"]
+    assert [node.op.rounding for node in nodes] == [Rounding.FLOOR, Rounding.HALF_EVEN]
+    model.graph.node[-1].metadata_props.add(key="gatewright.rounding", value="upwards")
+    with pytest.raises(ModelError, match=r"metadata gatewright.rounding must be one of floor, .*, not 'upwards'"):
+        import_onnx(model, options=options)
+
+
 def test_initialisers_among_the_inputs(builder: Any, agree: Callable[..., Any]) -> None:
     build = builder()
     y = _conv(build, build.dequantise(build.input("x", IMAGE), 0.05, 7))

@@ -2,9 +2,21 @@
 
 from gatewright.frontends.onnx.importer import import_onnx
 from gatewright.frontends.onnx.load import is_quantised, load_model
+from gatewright.frontends.onnx.metadata import HIGH, LOW, ROUNDING
 from gatewright.frontends.onnx.normalise import normalise
 from gatewright.frontends.onnx.ops import OPERATORS
 from gatewright.frontends.onnx.options import ImportOptions
 from gatewright.frontends.onnx.tail import without_tail
 
-__all__ = ["OPERATORS", "ImportOptions", "import_onnx", "is_quantised", "load_model", "normalise", "without_tail"]
+__all__ = [
+    "HIGH",
+    "LOW",
+    "OPERATORS",
+    "ROUNDING",
+    "ImportOptions",
+    "import_onnx",
+    "is_quantised",
+    "load_model",
+    "normalise",
+    "without_tail",
+]

@@ -11,10 +11,10 @@ __all__ = ["ImportOptions"]
 class ImportOptions:
     """`batch` replaces a dynamic first dimension (1 when None); the rest shapes every requantisation of the graph.
 
-    `multiplier_bits` is the width of the multipliers that stand for real scales; `rounding` is ONNX's half to even
-    unless the network was trained or calibrated for another.
+    `multiplier_bits` is the width of the multipliers that stand for real scales. `rounding` is ONNX's half to even unless
+    the network was trained or calibrated for another; None takes what the metadata of each QuantizeLinear says.
     """
 
     batch: int | None = None
     multiplier_bits: int = 17
-    rounding: Rounding = Rounding.HALF_EVEN
+    rounding: Rounding | None = Rounding.HALF_EVEN

@@ -5,6 +5,7 @@ import onnx_ir
 
 from gatewright.frontends.onnx.call import Call, Known
 from gatewright.frontends.onnx.context import Unsupported
+from gatewright.frontends.onnx.metadata import read_range, read_rounding
 from gatewright.frontends.onnx.products import IntegerSum
 from gatewright.frontends.onnx.values import (
     Constant,
@@ -19,8 +20,6 @@ from gatewright.frontends.onnx.values import (
 from gatewright.ir import HostStep, IntType
 
 __all__ = ["cast", "dequantise", "dequantize_linear", "integer_type", "make_target", "quantise", "quantize_linear"]
-
-_LOW, _HIGH = "gatewright.low", "gatewright.high"  # metadata of a QuantizeLinear or DequantizeLinear: a narrower range
 
 
 def quantize_linear(call: Call) -> Known:
@@ -83,14 +82,15 @@ def dequantise(call: Call, value: Known, scale: np.ndarray, zero: np.ndarray, ax
 
 
 def make_target(call: Call, scale: int, zero: int) -> Target:
-    """The target given by a scale and a zero point operand, narrowed by the node's metadata."""
+    """The target given by a scale and a zero point operand, and by the node's metadata."""
     dtype = _quantised_type(call, zero)
     step = _one(_positive(call.array(scale).astype(np.float64)), "scale")
     point = int(_one(call.array(zero), "zero point")) if call.has(zero) else 0
-    low, high = _range(call.node, dtype)
+    low, high = read_range(call.node, dtype)
     if (low, high) != (dtype.min, dtype.max):
         dtype = _narrow(min(low, point), max(high, point))
-    return Target(step, point, dtype, low, high)
+    rounding = call.context.options.rounding or read_rounding(call.node)
+    return Target(step, point, dtype, low, high, rounding)
 
 
 def integer_type(dtype: onnx_ir.DataType | np.dtype) -> IntType:
@@ -110,17 +110,6 @@ def _quantised_type(call: Call, zero: int) -> IntType:
     return integer_type(onnx_ir.DataType(declared) if declared else onnx_ir.DataType.UINT8)
 
 
-def _range(node: onnx_ir.Node, dtype: IntType) -> tuple[int, int]:
-    """The range of values a node's metadata allows, that of the type by default."""
-    try:
-        low, high = int(node.metadata_props.get(_LOW, dtype.min)), int(node.metadata_props.get(_HIGH, dtype.max))
-    except ValueError as error:
-        raise Unsupported(f"metadata {_LOW} and {_HIGH} must be integers") from error
-    if not dtype.min <= low <= high <= dtype.max:
-        raise Unsupported(f"metadata {_LOW} and {_HIGH} must be a range within {dtype}, not {low}..{high}")
-    return low, high
-
-
 def _narrow(low: int, high: int) -> IntType:
     """The narrowest type that holds a range."""
     signed = low < 0
@@ -131,7 +120,7 @@ def _dequantised_constant(
     call: Call, array: np.ndarray, scale: np.ndarray, zero: np.ndarray, axis: int
 ) -> QuantisedConstant:
     stored = integer_type(array.dtype)
-    low, high = _range(call.node, stored)
+    low, high = read_range(call.node, stored)
     dtype = stored if (low, high) == (stored.min, stored.max) else _narrow(low, high)
     points = _along_axis(zero, array.shape, axis).astype(np.int64)
     integers = array.astype(np.int64) - points

@@ -40,7 +40,7 @@ class Sum(Real):
             zero=target.zero,
             low=bounded.low,
             high=bounded.high,
-            rounding=context.options.rounding,
+            rounding=target.rounding,
             dtype=target.dtype,
         )
         value = context.add(op, a, b, name=name)
@@ -83,7 +83,7 @@ class Mean(Real):
             zero=target.zero,
             low=bounded.low,
             high=bounded.high,
-            rounding=context.options.rounding,
+            rounding=target.rounding,
             dtype=target.dtype,
             count_include_pad=self.window.include_pad,
         )

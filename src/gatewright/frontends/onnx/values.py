@@ -15,7 +15,7 @@ import numpy as np
 
 from gatewright.frontends.onnx.context import Context, Unsupported
 from gatewright.frontends.onnx.layout import View
-from gatewright.ir import Clip, HostStep, IntType, Requantise, numerics
+from gatewright.ir import Clip, HostStep, IntType, Requantise, Rounding, numerics
 from gatewright.ir import types as ir_types
 
 __all__ = [
@@ -55,13 +55,17 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Target:
-    """What a real is rounded to: `clip(round(r / scale) + zero, low, high)` of type `dtype`."""
+    """What a real is rounded to: `clip(round(r / scale) + zero, low, high)` of type `dtype`.
+
+    `rounding` is that of integer sums; the numbers of tables and bounds are rounded to nearest even.
+    """
 
     scale: float
     zero: int
     dtype: IntType
     low: int
     high: int
+    rounding: Rounding
 
     def code(self, real: float) -> int:
         """The integer for one real number."""
@@ -195,7 +199,7 @@ class Scaled(Real):
         if self.bounds.free:
             return self
         scale, dtype = self.single_scale, context.type_of(self.view.value).dtype
-        target = Target(scale, self.zero, dtype, dtype.min, dtype.max)
+        target = Target(scale, self.zero, dtype, dtype.min, dtype.max, Rounding.HALF_EVEN)
         for bound in (self.bounds.low, self.bounds.high):
             exact = np.isinf(bound) or abs(bound / scale - round(bound / scale)) < 1e-4
             if not exact:
@@ -263,7 +267,7 @@ def add_requantise(
         zero=target.zero,
         low=target.low,
         high=target.high,
-        rounding=context.options.rounding,
+        rounding=target.rounding,
         dtype=target.dtype,
         negative_shift=negative_shift,
         x_zero=zero,
