@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from loopback import SOURCE, TARGET, TARGET_PLACE, Rig, bit, end, load, store
+from loopback import SOURCE, TARGET, TARGET_PLACE, PausingMachine, Rig, bit, end, load, store
 
 from gatewright.hdl.instruction import Queue
 from gatewright.sim.memory import MEMORIES, MemoryOptions
@@ -93,6 +93,20 @@ def test_random_copies_under_stalls(bus_bits: int, seed: int) -> None:
     program = copies(random.Random(seed), 24)
     with Rig(bus_bits, options, seed=seed) as rig:
         rig.check(program)
+
+
+@pytest.mark.parametrize("bus_bits", BUS_BITS)
+@pytest.mark.parametrize("memory", ["ideal", "stalls"])
+def test_random_copies_with_a_core_that_holds_back(bus_bits: int, memory: str) -> None:
+    program = copies(random.Random(bus_bits), 24)
+    with Rig(bus_bits, MEMORIES[memory], seed=bus_bits, machine=PausingMachine) as rig:
+        rig.check(program)
+
+
+@pytest.mark.parametrize("base", [0, 0xFFF0_0000, 0x12_3456_7000, 0xFFFF_FFFF_FFF0_0000])
+def test_memory_anywhere_in_64_bits(base: int) -> None:
+    with Rig(base=base) as rig:
+        rig.check(copies(random.Random(1), 6))
 
 
 @pytest.mark.parametrize("bus_bits", BUS_BITS)

@@ -6,7 +6,9 @@ import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from amaranth.hdl import Cat, Module, Signal
 
+from gatewright.hdl.core_port import CorePort
 from gatewright.hdl.csr_map import REGISTER_MAP, ErrorCode
 from gatewright.hdl.emit import emit_verilog
 from gatewright.hdl.instruction import HEADER, INSTRUCTION_BYTES, TRANSFER, Memory, Opcode, Queue, pack, unpack
@@ -77,25 +79,54 @@ def after(memory: np.ndarray, program: Sequence[int]) -> np.ndarray:
     return memory
 
 
+class PausingMachine(LoopbackMachine):
+    """A loopback machine whose core takes commands, writes and reads only now and then."""
+
+    def connect_core(self, m: Module, shell: CorePort, core: CorePort) -> None:
+        noise = Signal(16, init=1)
+        m.d.sync += noise.eq(Cat(noise[10] ^ noise[12] ^ noise[13] ^ noise[15], noise))
+        for name, go in (("commands", noise[0]), ("write", noise[3] | noise[7]), ("read", noise[5] | noise[9])):
+            giver, taker = getattr(shell, name), getattr(core, name)
+            m.d.comb += [
+                taker.valid.eq(giver.valid & go),
+                taker.payload.eq(giver.payload),
+                giver.ready.eq(taker.ready & go),
+            ]
+        m.d.comb += core.reset.eq(shell.reset)
+        m.d.comb += [
+            getattr(shell, name).eq(getattr(core, name))
+            for name in ("completed", "read_data", "busy", "computing", "draining")
+        ]
+
+
 @functools.cache
-def _verilog(bus_bits: int, options: tuple[tuple[str, int], ...]) -> str:
-    return emit_verilog(LoopbackMachine(bus_bits, SCRATCH_BYTES, **dict(options)), "loopback")
+def _verilog(machine: type[LoopbackMachine], bus_bits: int, options: tuple[tuple[str, int], ...]) -> str:
+    return emit_verilog(machine(bus_bits, SCRATCH_BYTES, **dict(options)), "loopback")
 
 
 class Rig:
     """A loopback machine on a simulated bus."""
 
-    def __init__(self, bus_bits: int = 64, memory: MemoryOptions | None = None, seed: int = 0, **options: int) -> None:
+    def __init__(
+        self,
+        bus_bits: int = 64,
+        memory: MemoryOptions | None = None,
+        *,
+        seed: int = 0,
+        base: int = BASE,
+        machine: type[LoopbackMachine] = LoopbackMachine,
+        **options: int,
+    ) -> None:
         self.bus_bits = bus_bits
         self.bus_bytes = bus_bits // 8
         self.bus = SimulatedBus(
-            _verilog(bus_bits, tuple(options.items())),
+            _verilog(machine, bus_bits, tuple(options.items())),
             "loopback",
             memory_bytes=MEMORY_BYTES,
             data_width=bus_bits,
             options=memory or MemoryOptions(),
             seed=seed,
-            base=BASE,
+            base=base,
         )
 
     def __enter__(self) -> Rig:
@@ -124,8 +155,8 @@ class Rig:
         words = b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in program)
         self.bus.memory[PROGRAM_PLACE : PROGRAM_PLACE + len(words)] = np.frombuffer(words, np.uint8)
         for region, place in enumerate((PROGRAM_PLACE, SOURCE_PLACE, TARGET_PLACE)):
-            self.write("REGION_BASE_LO", BASE + place & 0xFFFF_FFFF, region)
-            self.write("REGION_BASE_HI", BASE + place >> 32, region)
+            self.write("REGION_BASE_LO", self.bus.base + place & 0xFFFF_FFFF, region)
+            self.write("REGION_BASE_HI", self.bus.base + place >> 32, region)
         self.write("PROGRAM_LENGTH", len(program))
         self.write("IRQ_ENABLE", 3)
         self.write("IRQ_STATUS", 3)

@@ -83,8 +83,11 @@ class LoopbackMachine(wiring.Component):
         m.submodules.shell = shell = Shell(self.parameters)
         core = LoopbackCore(self.parameters.bus_bits, self.scratch_bytes)
         m.submodules.core = ResetInserter(shell.core.reset)(core)
-        wiring.connect(m, shell.core, core.shell)
+        self.connect_core(m, shell.core, core.shell)
         wiring.connect(m, shell.m_axi, wiring.flipped(self.m_axi))
         wiring.connect(m, wiring.flipped(self.s_axi), shell.s_axi)
         m.d.comb += self.irq.eq(shell.irq)
         return m
+
+    def connect_core(self, m: Module, shell, core) -> None:
+        wiring.connect(m, shell, core)
