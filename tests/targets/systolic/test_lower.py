@@ -1,6 +1,7 @@
 """Lowering: what a program moves, and what is refused."""
 
 import pytest
+from tests.conformance.cases import CASES, Maker
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
@@ -9,7 +10,6 @@ from gatewright.targets.systolic.assembler import decode
 from gatewright.targets.systolic.config import SystolicConfig
 from gatewright.targets.systolic.lower import lower
 from gatewright.targets.systolic.placement import Arena
-from tests.conformance.cases import CASES, Maker
 
 
 def _loaded(program: object, memory: Memory) -> int:
