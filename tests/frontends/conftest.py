@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -15,7 +16,13 @@ from gatewright import ir
 from gatewright.frontends import run_reference
 from gatewright.frontends.onnx import ImportOptions, import_onnx, without_tail
 
-TYPES = {"float32": TensorProto.FLOAT, "int8": TensorProto.INT8, "uint8": TensorProto.UINT8, "int32": TensorProto.INT32}
+TYPES = {
+    "float32": TensorProto.FLOAT,
+    "int8": TensorProto.INT8,
+    "uint8": TensorProto.UINT8,
+    "int16": TensorProto.INT16,
+    "int32": TensorProto.INT32,
+}
 
 
 class ModelBuilder:
@@ -47,7 +54,7 @@ class ModelBuilder:
         return self.node("QuantizeLinear", x, np.float32(scale), np.array(zero, dtype), **attributes)
 
     def dequantise(self, x: Any, scale: Any, zero: Any, dtype: str = "int8", **attributes: Any) -> str:
-        zero = np.broadcast_to(np.array(zero, dtype), np.shape(scale))
+        zero = np.broadcast_to(np.array(zero, getattr(ml_dtypes, dtype, dtype)), np.shape(scale))
         return self.node("DequantizeLinear", x, np.asarray(scale, np.float32), zero, **attributes)
 
     def build(self, **outputs: str) -> onnx.ModelProto:

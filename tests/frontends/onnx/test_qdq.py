@@ -149,6 +149,25 @@ def test_weights_that_do_not_fit_eight_bits_are_wider(builder: Any, agree: Calla
     assert found.graph.constants[0].type.dtype == IntType(9)
 
 
+def test_four_bit_weights(builder: Any, agree: Callable[..., Any]) -> None:
+    build = builder(opset=21)
+    x = build.dequantise(build.input("x", (3, 5)), 0.02, 0)
+    weights = onnx.helper.make_tensor("weights", onnx.TensorProto.INT4, (5, 6), MATRIX.T.ravel() // 16)
+    build.constants.append(weights)
+    y = build.node("MatMul", x, build.dequantise("weights", 0.1, 0, "int4"))
+    found = agree(build.build(**{build.quantise(y, 0.05, 0): "int8"}))
+    assert found.largest <= 1
+    assert found.graph.constants[0].type.dtype == IntType(4)
+
+
+def test_sixteen_bit_activations(builder: Any, agree: Callable[..., Any]) -> None:
+    build = builder(opset=21)
+    x = build.dequantise(build.input("x", (3, 5), "int16"), 0.0002, -100, "int16")
+    y = build.quantise(build.node("MatMul", x, build.dequantise(MATRIX.T, 0.01, 0)), 0.001, 5, "int16")
+    found = agree(build.build(**{y: "int16"}), multiplier_bits=31)
+    assert found.largest <= 1
+
+
 @pytest.mark.parametrize("form", ["exact", "other_scale", "float"])
 def test_bias(form: str, builder: Any, agree: Callable[..., Any]) -> None:
     build = builder()

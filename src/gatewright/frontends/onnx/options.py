@@ -11,8 +11,8 @@ __all__ = ["ImportOptions"]
 class ImportOptions:
     """`batch` replaces a dynamic first dimension (1 when None); the rest shapes every requantisation of the graph.
 
-    `multiplier_bits` is the width of the multipliers that stand for real scales. `rounding` is ONNX's half to even unless
-    the network was trained or calibrated for another; None takes what the metadata of each QuantizeLinear says.
+    `multiplier_bits` is the width of the multipliers that stand for real scales. `rounding` is ONNX's half to even
+    unless the network was made for another; None takes what the metadata of each QuantizeLinear says.
     """
 
     batch: int | None = None

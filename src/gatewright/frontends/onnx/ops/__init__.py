@@ -7,7 +7,7 @@ from gatewright.frontends.onnx import qdq
 from gatewright.frontends.onnx.call import Call, Known
 from gatewright.frontends.onnx.ops import arithmetic, function, host, mac, move, part, pool, qoperator, resize
 
-__all__ = ["OPERATORS", "Handler"]
+__all__ = ["OPERATORS", "Handler", "support_table"]
 
 Handler = Callable[[Call], Known | tuple[Known, ...]]
 
@@ -70,3 +70,12 @@ OPERATORS: Mapping[str, Handler] = MappingProxyType(
         "Upsample": resize.upsample,
     }
 )
+
+
+def support_table() -> str:
+    """The operators and their forms in Markdown: the first line of each function's docstring."""
+    names: dict[Handler, list[str]] = {}
+    for name, handler in sorted(OPERATORS.items()):
+        names.setdefault(handler, []).append(f"`{name}`")
+    rows = [f"| {', '.join(group)} | {(handler.__doc__ or '').splitlines()[0]} |" for handler, group in names.items()]
+    return "\n".join(["| operator | forms |", "|---|---|", *rows])

@@ -17,7 +17,6 @@ FUNCTIONS = (  # of one operand, and constants with one entry: they become table
     "Acos",
     "Asin",
     "Atan",
-    "BiasGelu",
     "Celu",
     "Ceil",
     "Cos",
