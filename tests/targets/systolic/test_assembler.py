@@ -10,6 +10,7 @@ from gatewright.errors import ProgramError
 from gatewright.hdl.instruction import Opcode, Queue
 from gatewright.passes import run_passes
 from gatewright.targets.systolic.assembler import Step, assemble, decode, disassemble, prove, synchronise
+from gatewright.targets.systolic.isa import Operation
 from gatewright.targets.systolic.lower import lower
 
 CONFIG = SYSTOLIC["3x5_dyadic"]
@@ -19,6 +20,12 @@ CONFIG = SYSTOLIC["3x5_dyadic"]
 def program() -> list[Step]:
     graph = run_passes(CASES["residual_chain"](Maker("residual", dyadic=True)))
     return decode(lower(graph, CONFIG).regions[0].data)
+
+
+def lower_on_chip() -> list[Step]:
+    """A chain of layers whose activations all stay on chip."""
+    graph = run_passes(CASES["residual_chain"](Maker("residual", dyadic=False)))
+    return decode(lower(graph, SYSTOLIC["8x8"]).regions[0].data)
 
 
 def _transfer(opcode: Opcode, scratch: int, offset: int, **tokens: int) -> Step:
@@ -61,6 +68,15 @@ def test_unordered_accesses_are_found() -> None:
     steps = [_transfer(Opcode.LOAD, 0, 0), _transfer(Opcode.STORE, 32, 64)]
     with pytest.raises(ProgramError, match=r"Instructions 0 and 1 both use .* and are not ordered"):
         prove(steps, CONFIG)
+
+
+def test_a_layer_without_its_fence_is_found() -> None:
+    """What a COMPUTE wrote may be read only behind the next `post`."""
+    broken = copy.deepcopy(lower_on_chip())
+    posts = [index for index, step in enumerate(broken) if step.opcode == Operation.CONFIG_POST]
+    del broken[posts[1]]
+    with pytest.raises(ProgramError, match=r"both use .* and are not ordered"):
+        prove(broken, SYSTOLIC["8x8"])
 
 
 def test_a_token_that_nobody_takes_is_found() -> None:

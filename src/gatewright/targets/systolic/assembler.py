@@ -245,6 +245,7 @@ def prove(steps: Sequence[Step], config: SystolicConfig) -> None:
     taken = dict.fromkeys(given, 0)
     known: list[list[int]] = []
     latest: list[list[int]] = [[-1] * 3 for _ in Queue]
+    fence = -1
     for index, step in enumerate(steps):
         mine = list(latest[step.queue])
         for queue in Queue:
@@ -257,10 +258,14 @@ def prove(steps: Sequence[Step], config: SystolicConfig) -> None:
             taken[pair] += 1
             mine = [max(a, b) for a, b in zip(mine, known[giver], strict=True)]
             mine[queue] = max(mine[queue], giver)
+        if step.opcode == Operation.CONFIG_POST:
+            fence = index
         for access in touched[index]:
             for other in conflicts.before(access):
                 queue = steps[other].queue
-                if queue != step.queue and other > mine[queue]:
+                # a COMPUTE may still be writing when the next one reads, unless the post unit was waited for between
+                ordered = other < fence or access.writes if queue == step.queue else other <= mine[queue]
+                if not ordered:
                     raise ProgramError(f"Instructions {other} and {index} both use {access.space} and are not ordered")
             conflicts.add(access, index, step.queue)
         for queue in Queue:
