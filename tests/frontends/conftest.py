@@ -18,6 +18,7 @@ from gatewright.frontends.onnx import ImportOptions, import_onnx, without_tail
 
 TYPES = {
     "float32": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
     "int8": TensorProto.INT8,
     "uint8": TensorProto.UINT8,
     "int16": TensorProto.INT16,

@@ -20,6 +20,10 @@ def unknown_operator(build: Any) -> Any:
     return build.node("LRN", _image(build), size=3)
 
 
+def operator_of_another_domain(build: Any) -> Any:
+    return build.node("Relu", _image(build), domain="somebody.else")
+
+
 def floating_point_weights(build: Any) -> Any:
     return build.node("Conv", _image(build), WEIGHTS.astype(np.float32))
 
@@ -82,6 +86,7 @@ def slope_without_quantisation(build: Any) -> Any:
 
 CASES = {
     unknown_operator: "LRN 'lrn_1': the importer does not know this operator",
+    operator_of_another_domain: "somebody.else.Relu 'relu_1': the importer does not know this operator",
     floating_point_weights: r"Conv 'conv_1': weights \(constant_2\) must be quantised: DequantizeLinear of integers",
     computed_weights: r"MatMul 'matmul_1': weights \(dequantizelinear_0\) must be constant, not computed",
     nothing_between_two_convolutions: "Conv 'conv_4': conv_2 and this node must have a QuantizeLinear and a Dequant",

@@ -51,6 +51,18 @@ def test_floats_in_and_out(builder: Any, agree: Callable[..., Any]) -> None:
     assert found.graph.output_ports[0].permutation == (0, 2, 3, 1)
 
 
+def test_half_precision_in_and_out(builder: Any) -> None:
+    build = builder(opset=21)
+    half = [np.float16(0.05), np.array(-3, np.int8)]
+    x = build.node("QuantizeLinear", build.input("x", IMAGE, "float16"), *half)
+    y = build.node("DequantizeLinear", build.node("MaxPool", x, kernel_shape=[2, 2]), *half)
+    graph = import_onnx(build.build(**{y: "float16"}))
+    assert [port.model_dtype for port in (*graph.input_ports, *graph.output_ports)] == ["float16", "float16"]
+    (found,) = graph.evaluate(graph.input_ports[0].encode(np.full(IMAGE, 0.5, np.float16))).values()
+    decoded = graph.output_ports[0].decode(found)
+    assert (decoded.dtype, decoded.max()) == (np.float16, np.float16(0.5))
+
+
 def test_identical_parameters_vanish(builder: Any, agree: Callable[..., Any]) -> None:
     build = builder()
     x = build.dequantise(build.input("x", (2, 9)), 0.05, -3)

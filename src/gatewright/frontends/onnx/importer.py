@@ -22,6 +22,7 @@ from gatewright.ir import Graph, Port
 
 __all__ = ["import_onnx"]
 
+_DOMAINS = ("", "com.microsoft")
 _MALFORMED = (AttributeError, IndexError, KeyError, ModelError, TypeError, ValueError)  # what broken nodes run into
 
 
@@ -77,7 +78,7 @@ class _Walk:
 
     def read_node(self, node: onnx_ir.Node) -> None:
         """Import one node, or note why not; a node that depends on a failed one is noted only if it is unknown."""
-        handler = OPERATORS.get(node.op_type)
+        handler = OPERATORS.get(node.op_type) if node.domain in _DOMAINS else None
         names = [None if value is None else value.name or "" for value in node.inputs]
         operands = tuple(None if name is None else self.values.get(name) for name in names)
         missing = [name for name in names if name is not None and name not in self.values]
@@ -147,10 +148,11 @@ class _Walk:
         return graph_value, Port(name, dtype, root.shape, permutation, root.scale, root.zero, root.zero, steps)
 
     def _model_type(self, value: onnx_ir.Value, known: Known) -> str:
-        if isinstance(known, Host):
-            return known.dtype
-        if value.dtype is not None:
+        computed = known.dtype if isinstance(known, Host) else None
+        if value.dtype is not None and (computed is None or computed.startswith("float")):
             return value.dtype.numpy().name
+        if computed is not None:
+            return computed
         assert isinstance(known, Integer)
         dtype = self.context.type_of(known.view.value).dtype
         return f"{'int' if dtype.signed else 'uint'}{dtype.width}"

@@ -45,7 +45,7 @@ def import_input(context: Context, value: onnx_ir.Value) -> Known:
     if value.dtype is None:
         raise Unsupported("its type must be given")
     if value.dtype.is_floating_point():
-        return FloatInput(shape=shape, name=name, axes=axes)
+        return FloatInput(shape=shape, name=name, axes=axes, model_dtype=value.dtype.numpy().name)
     dtype, parameters = integer_type(value.dtype), _parameters(value)
     stored = TensorType(tuple(shape[axis] for axis in axes), dtype)
     permutation = None if list(axes) == sorted(axes) else axes

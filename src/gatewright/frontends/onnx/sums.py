@@ -161,6 +161,7 @@ class FloatInput(Real):
 
     name: str
     axes: tuple[int, ...]
+    model_dtype: str
     factor: float = 1.0
     offset: float = 0.0
 
@@ -180,7 +181,7 @@ class FloatInput(Real):
         stored = TensorType(tuple(self.shape[axis] for axis in self.axes), target.dtype)
         zero = target.zero + round(steps)
         permutation = None if list(self.axes) == sorted(self.axes) else self.axes
-        port = Port(self.name, "float32", self.shape, permutation, scale, zero, zero)
+        port = Port(self.name, self.model_dtype, self.shape, permutation, scale, zero, zero)
         value = context.input(self.name, stored, port)
         if bounded.low > target.dtype.min or bounded.high < target.dtype.max:
             value = context.add(Clip(bounded.low, bounded.high), value, name=name)
