@@ -18,6 +18,7 @@ from gatewright.targets.systolic.hdl.core import Core
 from gatewright.targets.systolic.isa import LAYOUTS, Operation
 from gatewright.targets.systolic.timing import (
     COMPUTES_IN_FLIGHT,
+    FEED_LATENCY,
     NEXT_CYCLES,
     START_CYCLES,
     completion_cycles,
@@ -55,6 +56,8 @@ class Clock:
     free: int = 0
     tile_end: int = -1_000_000
     completed: list[int] = field(default_factory=list)
+    computing: int = 0
+    draining: int = 0
 
     def earliest(self, command: Command) -> int:
         if command.opcode == Operation.CONFIG_POST:
@@ -70,9 +73,13 @@ class Clock:
         steps = tile_cycles(self.config, self.reference.tap_words())
         pixels = self.reference.pixel_count(command.fields)
         tiles = -(-pixels // self.config.rows)
-        first = max(cycle + START_CYCLES + steps - 1, self.tile_end + drain_cycles(self.config))
-        further = tiles * command.fields["filter_tiles"] - 1
-        self.tile_end = first + further * max(steps, drain_cycles(self.config))
+        unhindered = cycle + START_CYCLES + steps - 1
+        first = max(unhindered, self.tile_end + drain_cycles(self.config))
+        count = tiles * command.fields["filter_tiles"]
+        distance = max(steps, drain_cycles(self.config))
+        self.computing += count * steps
+        self.draining += first - unhindered + (count - 1) * (distance - steps)
+        self.tile_end = first + (count - 1) * distance
         self.free = self.tile_end + NEXT_CYCLES
         rows = pixels - (tiles - 1) * self.config.rows if command.fields["last"] else 0
         self.completed.append(self.tile_end + completion_cycles(self.config, rows))
@@ -120,12 +127,34 @@ class CoreBench:
         while len(self.completed) < len(self.clock.completed):
             self._step(disturb)
         assert self.completed == self.clock.completed
+        assert (self.computing, self.draining) == (self.clock.computing, self.clock.draining)
         self.model.set("port_commands_valid", 0)
         for _ in range(4):
             self._step(0)
         assert not self.model.get("port_busy")
         while self._writes or self._arriving:
             self._tick()
+
+    def abandon(self, commands: Sequence[Command], cycles: int) -> None:
+        """Offer commands for some cycles, then reset the core softly; the reference does not take part."""
+        rest = list(commands)
+        for _ in range(cycles):
+            self.model.set("port_commands_valid", bool(rest))
+            if rest:
+                self.model.set("port_commands_payload", rest[0].word)
+                if self.model.get("port_commands_ready"):
+                    rest.pop(0)
+            self.model.tick()
+        self.model.set("port_commands_valid", 0)
+        self.model.set("port_reset", 1)
+        self.model.tick()
+        self.model.set("port_reset", 0)
+        assert not self.model.get("port_busy")
+        self.clock = Clock(self.config, self.reference, self.cycle)
+        self.completed.clear()
+        self.computing = self.draining = 0
+        for _ in range(FEED_LATENCY):
+            self.model.tick()  # taps that were on their way
 
     def _send(self, command: Command, stall: float, disturb: float) -> None:
         while self.random.random() < stall:
@@ -147,20 +176,19 @@ class CoreBench:
         self._tick()
 
     def _disturb(self) -> None:
-        """Write into memory what is there already (or is masked off), and read."""
-        if len(self._writes) < 2:
-            memory = self.random.choice((Memory.TABLE, Memory.WEIGHT, Memory.PARAMETER))
+        """Write what is there already into memory that no command changes, or nothing (masked off) anywhere; read."""
+        if not self._writes:
+            memory = self.random.choice(list(Memory))
             contents = self.reference.memory[memory]
-            address = self.random.randrange(0, contents.size, self.config.bus_bytes)
-            self.write(memory, address, contents[address : address + self.config.bus_bytes])
-            self.write(
-                self.random.choice((Memory.ACTIVATION, Memory.OUTPUT)),
-                self.random.randrange(1 << 20),
-                np.frombuffer(self.random.randbytes(self.config.bus_bytes), np.uint8),
-                mask=0,
-            )
-        if len(self._reads) < 2:
-            self._reads.append(self.random.randrange(self.config.output_bytes))
+            size = self.config.bus_bytes
+            if memory in (Memory.ACTIVATION, Memory.OUTPUT):
+                address = self.random.randrange(contents.size // 2 - size)
+                self.write(memory, self.random.randrange(1 << 20), contents[:size], mask=0)
+            else:
+                address = self.random.randrange(0, contents.size, size)
+            self.write(memory, address, contents[address : address + size])
+        if not self._reads:
+            self._reads.append(self.random.randrange(self.config.output_bytes // 2 - self.config.bus_bytes))
 
     def _tick(self) -> None:
         """One cycle of both DMA ports."""
@@ -181,7 +209,10 @@ class CoreBench:
             model.set("port_read_payload", self._reads[0])
         if self._arriving and self._arriving[0][0] == self.cycle:
             _, address = self._arriving.pop(0)
-            self._read_bytes[address] = model.get("port_read_data").to_bytes(self.config.bus_bytes, "little")
+            found = model.get("port_read_data").to_bytes(self.config.bus_bytes, "little")
+            self._read_bytes[address] = found
+            if address < self.config.output_bytes // 2 - self.config.bus_bytes:  # where commands write nothing
+                assert found == self.reference.memory[Memory.OUTPUT][address : address + len(found)].tobytes()
         if self._writes and model.get("port_write_ready"):
             self._writes.pop(0)
         if self._reads and model.get("port_read_ready"):
