@@ -183,6 +183,14 @@ def test_sigmoid_at_the_end_stays_on_the_host(builder: Any, agree: Callable[...,
     assert [step.kind for step in found.graph.output_ports[0].tail] == ["dequantize", "sigmoid"]
 
 
+def test_sigmoid_of_sums_at_the_end_stays_on_the_host(builder: Any, agree: Callable[..., Any]) -> None:
+    build = builder()
+    x = build.dequantise(build.input("x", (2, 9)), 0.05, 3)
+    sums = build.node("MatMul", x, build.dequantise(RNG.integers(-127, 128, (9, 1)).astype(np.int8), 0.01, 0))
+    found = agree(build.build(**{build.node("Sigmoid", sums): "float32"}))
+    assert [step.kind for step in found.graph.output_ports[0].tail] == ["dequantize", "sigmoid"]
+
+
 def test_real_sums_at_the_end(builder: Any, agree: Callable[..., Any]) -> None:
     build = builder()
     x = build.dequantise(build.input("x", (2, 9)), 0.05, 3)

@@ -198,6 +198,14 @@ def test_bias(form: str, builder: Any, agree: Callable[..., Any]) -> None:
         np.testing.assert_array_equal(found.graph.constant(found.graph.nodes[0].inputs[2]).array, steps)
 
 
+def test_bias_computed_from_quantised_constants(builder: Any, agree: Callable[..., Any]) -> None:
+    build = builder()
+    x = build.dequantise(build.input("x", (3, 5)), 0.02, 4)
+    bias = build.node("Mul", build.dequantise(np.arange(6, dtype=np.int8), 0.3, 2), np.float32(0.5))
+    y = build.node("Gemm", x, build.dequantise(MATRIX.T, 0.004, 0), bias)
+    assert agree(build.build(**{build.quantise(y, 0.1, 0): "int8"})).largest <= 1
+
+
 def test_bias_added_after_the_product(builder: Any, agree: Callable[..., Any]) -> None:
     build = builder()
     x = build.dequantise(build.input("x", IMAGE), 0.05, 7)
@@ -362,6 +370,13 @@ def test_dynamic_batch(builder: Any) -> None:
     assert import_onnx(model).inputs[0].type.shape == (1, 6, 5, 3)
     assert import_onnx(model, batch=4).inputs[0].type.shape == (4, 6, 5, 3)
     assert import_onnx(model, options=ImportOptions(batch=2)).inputs[0].type.shape == (2, 6, 5, 3)
+
+
+def test_integer_product_as_it_is(builder: Any, agree: Callable[..., Any]) -> None:
+    build = builder()
+    y = build.node("MatMulInteger", build.input("x", (3, 5)), MATRIX.T, np.array(7, np.int8))
+    found = agree(build.build(**{build.node("Add", y, np.arange(6, dtype=np.int32)): "int32"}))
+    assert (found.operators, found.largest) == (["matmul"], 0)
 
 
 def test_integer_convolution_cast_and_scaled(builder: Any, agree: Callable[..., Any]) -> None:

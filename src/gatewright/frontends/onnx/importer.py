@@ -23,6 +23,7 @@ from gatewright.ir import Graph, Port
 __all__ = ["import_onnx"]
 
 _DOMAINS = ("", "com.microsoft")
+_KEEPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")  # these leave constants quantised
 _MALFORMED = (AttributeError, IndexError, KeyError, ModelError, TypeError, ValueError)  # what broken nodes run into
 
 
@@ -113,8 +114,10 @@ class _Walk:
             self.problems.append(_Problem(name, "output", str(reason)))
 
     def _import(self, node: onnx_ir.Node, operands: tuple[Known | None, ...]) -> Known | tuple[Known, ...]:
-        plain = [operand for operand in operands if operand is not None]
-        if plain and all(isinstance(operand, Constant) for operand in plain) and node.op_type != "DequantizeLinear":
+        given = [operand for operand in operands if operand is not None]
+        quantised = any(isinstance(operand, QuantisedConstant) for operand in given)
+        keeps = node.op_type == "DequantizeLinear" or (quantised and node.op_type in _KEEPING)
+        if given and all(isinstance(operand, Constant | QuantisedConstant) for operand in given) and not keeps:
             return self._fold(node, operands)
         return OPERATORS[node.op_type](Call(self.context, node, operands, self.opsets))
 
@@ -122,7 +125,7 @@ class _Walk:
         feeds = {
             value.name or "": operand.array
             for value, operand in zip(node.inputs, operands, strict=True)
-            if value is not None and isinstance(operand, Constant)
+            if value is not None and isinstance(operand, Constant | QuantisedConstant)
         }
         names = [value.name or "" for value in node.outputs]
         return tuple(Constant(array) for array in evaluate_nodes([node], names, feeds, self.opsets))

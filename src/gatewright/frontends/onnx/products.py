@@ -92,19 +92,19 @@ class Product(Real):
         return Integer(total.view.at(value), target.scale, target.zero)
 
     def _whole_bias(self) -> tuple[np.ndarray, np.ndarray]:
-        """The scales, and offset and bias together in whole steps of them."""
+        """The scales, and offset and bias together in whole steps of them.
+
+        Where all weights of a channel are 0, its scale says nothing: it may grow until the bias fits 24 bits.
+        """
         empty = ~self.weights.reshape(len(self.weights), -1).any(axis=1)
-        scale = np.where(empty, np.maximum(self.scale, np.abs(self._real_bias()) / 2**24), self.scale)
-        steps = np.rint(self.offset / scale) + np.where(
-            scale == self.scale, self.bias, np.rint(self.bias * (self.scale / scale))
-        )
+        bias = self.bias * self.scale + self.offset
+        scale = np.where(empty, np.maximum(self.scale, np.abs(bias) / 2**24), self.scale)
+        kept = scale == self.scale
+        steps = np.where(kept, self.bias + np.rint(self.offset / self.scale), np.rint(bias / scale))
         largest = float(np.abs(steps).max(initial=0))
         if largest > I32.max:
             raise Unsupported(f"its bias must fit 32 bits in steps of the sum, not {largest:.3g}")
         return scale, steps.astype(np.int64)
-
-    def _real_bias(self) -> np.ndarray:
-        return self.bias * self.scale + self.offset
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -166,7 +166,10 @@ class IntegerSum:
 
     def integer(self, context: Context) -> Integer:
         """Add the operator."""
-        return Integer(self.product.accumulate(context).view)
+        total = self.product.accumulate(context)
+        if (total.scale != 1).any():
+            raise Unsupported("its bias must fit 24 bits where all weights of a channel are 0")
+        return Integer(total.view)
 
 
 def _add(

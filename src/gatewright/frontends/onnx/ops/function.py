@@ -5,6 +5,7 @@ import numpy as np
 from gatewright.frontends.onnx.call import Call, Known
 from gatewright.frontends.onnx.context import Unsupported
 from gatewright.frontends.onnx.fold import evaluate_nodes
+from gatewright.frontends.onnx.ops.host import on_host
 from gatewright.frontends.onnx.products import Product
 from gatewright.frontends.onnx.sums import Table
 from gatewright.frontends.onnx.values import Constant, QuantisedConstant, Real, Scaled
@@ -109,11 +110,11 @@ def leaky_relu(call: Call) -> Known:
 
 def sigmoid(call: Call) -> Known:
     """As the other functions; at the end of the network on the host."""
-    x = call.value(0)
+    x, step = call.value(0), HostStep("sigmoid")
+    if isinstance(x, Product) and x.plain:
+        return on_host(call, 0).then(step)
     table = elementwise(call)
-    if not isinstance(x, Scaled):
-        return table
-    return table.on_host(x, HostStep("sigmoid"))
+    return table.on_host(x, step) if isinstance(x, Scaled) else table
 
 
 def same_integer(a: Known, b: Known) -> bool:
