@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import Const, Fragment, Value, ValueCastable
-from amaranth.hdl._ir import PortDirection  # as amaranth.back does; without it undriven outputs would become inputs
+from amaranth.hdl import Const, Fragment, Value, ValueCastable, _nir
+from amaranth.hdl._ast import SignalDict
+from amaranth.hdl._ir import PortDirection, build_netlist
 from amaranth.lib import wiring
 
 from gatewright.errors import ToolError
@@ -45,11 +47,35 @@ def emit_verilog(component: wiring.Component, name: str, ports: Mapping[str, str
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
         raise ValueError(f"Name of a Verilog module must be an identifier, not {name!r}")
     named = {(ports or {}).get(port, port): entry for port, entry in _ports(component)}
-    text, _ = rtlil.convert_fragment(Fragment.get(component, None), named, name, emit_src=False)
-    merged = merge_modules(text, name, ["clk", "rst", *named])
+    merged = merge_modules(_rtlil(component, named, name), name, ["clk", "rst", *named])
     verilog = run_yosys(_CLEAN_UP, {"design.il": merged}, "design.v")
     body = verilog.split("*/", 1)[1].strip()  # without Yosys' own heading, which names its build
     return f"// {name}, written by Gatewright\n\n{body}\n"
+
+
+def _rtlil(component: wiring.Component, ports: Mapping[str, tuple[Value, PortDirection]], name: str) -> str:
+    """Write a component as RTLIL, as `amaranth.back.rtlil` does, but without zeroes in its memories."""
+    netlist = build_netlist(Fragment.get(component, None), ports=ports, name=name)
+    _forget_zeroes(netlist)
+    has_content = rtlil.EmptyModuleChecker(netlist)
+    design = rtlil.Design(emit_src=False)
+    for index, module in enumerate(netlist.modules):
+        if not has_content.is_empty(index):
+            builder = design.module(".".join(module.name), src_loc=module.src_loc)
+            rtlil.ModuleEmitter(builder, netlist, module, SignalDict(), empty_checker=has_content).emit()
+    return str(design)
+
+
+def _forget_zeroes(netlist: Any) -> None:
+    """Take initial contents of nothing but zeroes from memories that are written to.
+
+    Amaranth writes them bit by bit, half of the time that emission takes, and Yosys one line a word. Synthesis maps the
+    memories to block RAM all the same; nothing may rely on the zeroes, which the simulator proves by filling in noise.
+    """
+    written = {cell.memory for cell in netlist.cells if isinstance(cell, _nir.SyncWritePort)}
+    for index, cell in enumerate(netlist.cells):
+        if index in written and not any(cell.init):
+            cell.init = ()
 
 
 def port_names(component: wiring.Component) -> tuple[str, ...]:

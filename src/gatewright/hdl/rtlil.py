@@ -17,8 +17,6 @@ _MODULE = re.compile(r"^module \\(\S+)$")
 _INSTANCE = re.compile(r"^  cell \\(\S+) (\\\S+)$")
 _CONNECTION = re.compile(r"^    connect \\(\S+) (.*)$")
 _PORT = re.compile(r"^  wire width (\d+) (input|output|inout) \d+  (signed )?(\\\S+)$")
-_MEMORY = re.compile(r'^    parameter \\MEMID "\\\\(\S+)"$')
-_ZERO = re.compile(r"^    connect \\DATA \d+'0+$")
 # What at the start of a line is a name of RTLIL's or Amaranth's own, and no name of a signal, memory or cell.
 _FIXED = re.compile(r"(?: +attribute .*| +parameter \\(?!MEMID ).*| +parameter \\MEMID| {4}connect \\\S+|  cell \S+)?")
 _NAME = re.compile(r'\\([^\s\\"]+)|\$(\d+)')
@@ -45,8 +43,7 @@ def merge_modules(text: str, name: str, ports: Sequence[str]) -> str:
 
     Children come before parents, so parents become equal once their children are one. The top module's ports come in
     the order of `ports`. Merged modules are called `<name>_<kind>`; the kind is what their instances' names share.
-    Initial contents of zeroes are removed from memories that are written to: one line a word in Verilog, which stops no
-    block RAM from being inferred, but which nothing may rely on.
+    Memories whose contents were forgotten (`emit` says which) come without.
     """
     modules = _parse(text)
     kept: dict[tuple[_Item, ...], str] = {}
@@ -99,7 +96,6 @@ def _canonical(
     items: tuple[_Item, ...], merged: dict[str, _Merged], order: Sequence[str]
 ) -> tuple[tuple[_Item, ...], dict[str, str]]:
     """Return a module's items in their canonical form, and the new names of its ports by their old ones."""
-    written = {_memory(item) for item in items if item[0].startswith("  cell $memwr_v2 ")}
     ports: list[tuple[_Item, re.Match[str]]] = []
     rest: list[_Item] = []
     for item in items:
@@ -107,7 +103,7 @@ def _canonical(
             ports.append((item, port))
         elif (instance := _INSTANCE.match(item[0])) is not None and instance[1] in merged:
             rest.append(_reconnected(item, instance, merged[instance[1]]))
-        elif not _is_zero_content(item, written):
+        elif not _has_no_content(item):
             rest.append(item)
     ports.sort(key=lambda entry: _port_order(entry[1][4][1:], order))
     declared = []
@@ -143,7 +139,7 @@ class _Names:
 
     def of(self, name: str) -> str:
         if name not in self._public:
-            base = re.sub(r"\$\d+$", "", name)
+            base = _base(name)
             if not re.fullmatch(r"[A-Za-z_]\w*", base):
                 base = re.sub(r"\W+", "_", base).strip("_") or "signal"
             plain = base
@@ -164,21 +160,19 @@ class _Names:
         return self._private.setdefault(match[2], f"${len(self._private) + 1}")
 
 
-def _port_order(port: str, order: Sequence[str]) -> tuple[int, str, str]:
+def _base(name: str) -> str:
+    return re.sub(r"(\$\d+)+$", "", name)
+
+
+def _port_order(port: str, order: Sequence[str]) -> tuple[int, str, list[int]]:
     if port in order:
-        return order.index(port), "", ""
-    base = re.sub(r"\$\d+$", "", port)
-    return {"clk": -2, "rst": -1}.get(base, len(order)), base, port
+        return order.index(port), "", []
+    base = _base(port)
+    return {"clk": -2, "rst": -1}.get(base, len(order)), base, [int(number) for number in re.findall(r"\d+", port)]
 
 
-def _memory(cell: _Item) -> str:
-    return next(match[1] for line in cell if (match := _MEMORY.match(line)) is not None)
-
-
-def _is_zero_content(item: _Item, written: set[str]) -> bool:
-    if not item[0].startswith("  cell $meminit_v2 ") or _memory(item) not in written:
-        return False
-    return any(_ZERO.match(line) for line in item)
+def _has_no_content(item: _Item) -> bool:
+    return item[0].startswith("  cell $meminit_v2 ") and "    connect \\DATA {  }" in item
 
 
 def _names(paths: Sequence[str], top: str) -> dict[str, str]:
