@@ -78,9 +78,10 @@ class RegionBases(wiring.Signature):
 
 
 class SegmentWalker(wiring.Component):
-    """Walks the nest of transfer instructions; one segment a cycle, also from one instruction to the next.
+    """Walks the nest of transfer instructions; one segment a cycle.
 
-    An instruction accepted in cycle t gives its first segment in cycle t + `LATENCY`.
+    An instruction accepted in cycle t gives its first segment in cycle t + `LATENCY`, or in the cycle after the last
+    segment of the one before it. One that is neither walked nor about to be can be accepted every other cycle.
     """
 
     LATENCY = 2
@@ -101,7 +102,9 @@ class SegmentWalker(wiring.Component):
         pending_index = Signal(INDEX_WIDTH, reset_less=True)
         take = Signal()
         base = Cat(Array(half)[transfer.region] for half in (self.bases.low, self.bases.high))
-        m.d.comb += self.commands.ready.eq(~pending | take)
+        m.d.comb += self.commands.ready.eq(~pending)  # whatever else goes on: a queue's paths end here
+        with m.If(take):
+            m.d.sync += pending.eq(0)
         with m.If(self.commands.ready):
             m.d.sync += [
                 pending.eq(self.commands.valid),

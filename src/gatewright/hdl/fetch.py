@@ -58,18 +58,25 @@ class FetchUnit(wiring.Component):
         place = Signal(ADDRESS_WIDTH - address_low)  # of the next instruction to request, in instructions
         to_request = Signal(INDEX_WIDTH)
         reserved = Signal(range(QUEUE_DEPTH + 1))  # requested, and not yet taken from the queue
-        until_boundary = BURST_INSTRUCTIONS - place[: BURST_INSTRUCTIONS.bit_length() - 1]
-        count = Signal(range(BURST_INSTRUCTIONS + 1))
+        boundary_bits = BURST_INSTRUCTIONS.bit_length() - 1
+        until_boundary = Signal(boundary_bits + 1)
+        few = to_request[:boundary_bits]
+        count = Signal(boundary_bits + 1)
         requested = self.requests.valid & self.requests.ready
         taken = self.instructions.valid & self.instructions.ready
         m.d.comb += [
-            count.eq(Mux(to_request < until_boundary, to_request, until_boundary)),
+            until_boundary.eq(BURST_INSTRUCTIONS - place[:boundary_bits]),
+            count.eq(Mux(~to_request[boundary_bits:].any() & (few < until_boundary), few, until_boundary)),
             self.requests.valid.eq((to_request != 0) & (reserved <= QUEUE_DEPTH - BURST_INSTRUCTIONS) & ~self.halt),
             self.requests.p.address.eq(Cat(Const(0, address_low), place)),
             self.requests.p.length.eq(count * beats_each - 1),
         ]
         with m.If(requested):
-            m.d.sync += [place.eq(place + count), to_request.eq(to_request - count)]
+            # a burst that does not reach the boundary is the last one
+            m.d.sync += [
+                place.eq(Cat(Const(0, boundary_bits), place[boundary_bits:] + 1)),
+                to_request.eq(to_request - count),
+            ]
         m.d.sync += reserved.eq(reserved + Mux(requested, count, 0) - taken)
 
         # data

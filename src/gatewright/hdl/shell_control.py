@@ -1,7 +1,7 @@
 """The state of a machine: idle, running, in error, resetting; and the counters of a run."""
 
 from amaranth.hdl import *
-from amaranth.lib import enum, wiring
+from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl.axi import ADDRESS_WIDTH
@@ -23,10 +23,10 @@ class _State(enum.Enum, shape=2):
 class RunControl(wiring.Component):
     """Starts, stops and resets the machine.
 
-    `faults` are in the order of `FAULT_CODES`; the first that comes while running stops the machine, of several in the
-    same cycle the one with the lowest code. `ended` comes when the program has ended and all is `quiet`. A reset waits
-    until all bursts have ended (`quiet`), then `reset` is high for one cycle. `launch` is high in the cycle before the
-    first with `run`.
+    `faults` are in the order of `FAULT_CODES`; the first that comes while running stops the machine: of several in the
+    same cycle the one with the lowest code, and `run` is low two cycles later. `ended` comes when the program has ended
+    and all is `quiet`. A reset waits until all bursts have ended (`quiet`), then `reset` is high for one cycle.
+    `launch` is high in the cycle before the first with `run`.
     """
 
     start: In(1)
@@ -54,17 +54,13 @@ class RunControl(wiring.Component):
             self.error.eq(state == _State.ERROR),
             self.resetting.eq(state == _State.RESETTING),
         ]
+        fault, code = self._first_fault(m)
         with m.Switch(state):
             with m.Case(_State.IDLE):
                 m.d.comb += self.launch.eq(self.start & ~self.reset_order)
                 with m.If(self.launch):
                     m.d.sync += [state.eq(_State.RUN), self.done.eq(0)]
             with m.Case(_State.RUN):
-                fault = Signal(FAULT)
-                code = Signal(self.error_code.shape())
-                for number, candidate in reversed(list(zip(FAULT_CODES, self.faults, strict=True))):
-                    with m.If(candidate.valid):
-                        m.d.comb += [fault.eq(candidate), code.eq(number)]
                 m.d.comb += [self.error_event.eq(fault.valid), self.done_event.eq(self.ended & ~fault.valid)]
                 with m.If(fault.valid):
                     m.d.sync += [
@@ -88,6 +84,16 @@ class RunControl(wiring.Component):
         with m.If(self.reset_order):
             m.d.sync += state.eq(_State.RESETTING)
         return m
+
+    def _first_fault(self, m: Module) -> tuple[data.View, Signal]:
+        """The fault of the cycle before, and its code."""
+        now, fault = Signal(FAULT), Signal(FAULT, reset_less=True)
+        code_now, code = Signal(self.error_code.shape()), Signal(self.error_code.shape(), reset_less=True)
+        for number, candidate in reversed(list(zip(FAULT_CODES, self.faults, strict=True))):
+            with m.If(candidate.valid):
+                m.d.comb += [now.eq(candidate), code_now.eq(number)]
+        m.d.sync += [fault.eq(now), fault.valid.eq(now.valid & self.run), code.eq(code_now)]
+        return fault, code
 
 
 class RunCounters(wiring.Component):
