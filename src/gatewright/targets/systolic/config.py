@@ -30,17 +30,25 @@ class SystolicConfig:
     columns: int = 8
     """Filters computed at once."""
     activation_width: int = 8
+    """Bits of an activation in the array."""
     weight_width: int = 8
+    """Bits of a weight in the array."""
     accumulator_width: int = 32
+    """Bits of a sum; what does not fit is refused at compile time."""
     multiplier_width: int = 17
     """Width of the unsigned requantisation multiplier; 0 builds a dyadic machine, which only shifts."""
     post_lanes: int = 4
     """Channels the post unit takes in one cycle."""
     activation_bytes: int = 64 * 1024
+    """Scratchpad that the array reads activations from."""
     weight_bytes: int = 64 * 1024
+    """Scratchpad of weights."""
     output_bytes: int = 64 * 1024
+    """Scratchpad of results on their way to memory, and of residual operands."""
     parameter_bytes: int = 8 * 1024
+    """Scratchpad of biases, multipliers and shifts: 8 bytes a filter."""
     bus_bits: int = 64
+    """Data width of the AXI4 master: 32, 64, 128 or 256."""
     residual: bool = True
     """Build the residual adder of the post unit."""
     pool: bool = True

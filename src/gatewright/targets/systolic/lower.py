@@ -104,4 +104,4 @@ def _bindings(
 
 
 def _info(layer: Layer, config: SystolicConfig) -> LayerInfo:
-    return LayerInfo(layer.name, layer.main.op.name, layer.macs, -(-layer.macs // config.multipliers))
+    return LayerInfo(layer.output, layer.main.op.name, layer.macs, -(-layer.macs // config.multipliers))

@@ -16,7 +16,7 @@ from gatewright.targets.systolic.hdl.feed import Feed
 from gatewright.targets.systolic.hdl.fields import fields_of, take
 from gatewright.targets.systolic.hdl.post import SETTINGS, TABLE_BYTES, Post
 from gatewright.targets.systolic.isa import CONFIG_POST, Operation
-from gatewright.targets.systolic.timing import COMPUTES_IN_FLIGHT, post_latency
+from gatewright.targets.systolic.timing import COMPUTES_IN_FLIGHT, FEED_LATENCY, post_latency
 
 __all__ = ["Core"]
 
@@ -58,7 +58,7 @@ class Core(wiring.Component):
             post.valid.eq(drain.valid),
             post.place.eq(drain.place),
             self.port.computing.eq(feed.tap.valid),
-            self.port.draining.eq(feed.draining),
+            self.port.draining.eq(delayed(m, feed.draining, FEED_LATENCY, "draining")),  # as late as `computing`
         ]
         self._read_only(m, feed, drain, post)
         self._activations(m, feed, post)
