@@ -294,6 +294,9 @@ class Emitter:
         if found is not None:
             return found
         data = job.weights[block[0] : block[1], tap.start : tap.start + tap.depth].tobytes()
+        if len(data) > self.config.weight_bytes:
+            have = self.config.weight_bytes
+            raise ConfigError(f"weight_bytes must be at least {len(data)} for layer {job.name!r}, not {have}")
         start = self._weights.put(full, len(data))
         self._load_weight_pieces(self._pack(full, data), start, len(data))
         return start
