@@ -97,10 +97,16 @@ def build(
                     _build_in(Path(folder), recipe, _runtime(home), check)
                     model.parent.mkdir(exist_ok=True)
                     os.replace(Path(folder, "model"), model)
-                trim(model.parent)
+                _tidy(home)
     os.utime(model)
     ports = json.loads((model / "ports.json").read_text())
     return BuiltModel(model / "model.so", tuple(Port(**port) for port in ports))
+
+
+def _tidy(home: Path) -> None:
+    trim(home / "models", keep=200)
+    trim(home, keep=2, pattern="runtime-*")
+    trim(home, keep=0, pattern="build-*")  # of processes that were killed
 
 
 def _native_sources() -> dict[str, str]:
@@ -151,6 +157,7 @@ def _runtime(home: Path) -> Path:
                 with tempfile.TemporaryDirectory(prefix="build-", dir=home) as folder:
                     _build_runtime_in(Path(folder, "runtime"))
                     os.replace(Path(folder, "runtime"), runtime)
+    os.utime(runtime)
     return runtime
 
 

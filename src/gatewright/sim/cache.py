@@ -7,7 +7,6 @@ from pathlib import Path
 
 __all__ = ["cache_folder", "trim"]
 
-_KEEP = 200
 _DAY = 86_400.0
 
 
@@ -18,10 +17,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
 
 
-def trim(folder: Path, keep: int = _KEEP) -> None:
-    """Remove all but the `keep` entries of `folder` used last, sparing what was used within a day."""
+def trim(folder: Path, keep: int, pattern: str = "*") -> None:
+    """Remove all but the `keep` entries of that pattern used last, sparing what was used within a day."""
     oldest = time.time() - _DAY
-    entries = sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
+    entries = sorted(folder.glob(pattern), key=lambda entry: entry.stat().st_mtime, reverse=True)
     for entry in entries[keep:]:
         if entry.stat().st_mtime < oldest:
             shutil.rmtree(entry, ignore_errors=True)
