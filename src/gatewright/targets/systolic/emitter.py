@@ -114,7 +114,8 @@ class Emitter:
         output = jobs[0].output.value
         if plan.to_memory and output in plan.output:
             self._store_whole(output, plan.output[output])
-        self.steps[-1].fields |= {"stamp": 1, "stamp_index": index % 256}
+        self._load_remainders(plan)
+        self.steps[-1].fields |= {"stamp": 1, "stamp_index": index}
 
     def _job(self, key: tuple[int, int], job: Job, plan: LayerPlan) -> None:
         depth_bytes = job.weights.shape[1] * self.config.weight_word_bytes
@@ -202,6 +203,13 @@ class Emitter:
         if stop > done:
             self._load(Memory.ACTIVATION, Place(place.region, place.offset + done), base + done, stop - done)
             self._loaded[value] = stop
+
+    def _load_remainders(self, plan: LayerPlan) -> None:
+        """Load what no tile of this layer read (a stride leaves rows out): later layers find the value whole."""
+        end = self.steps.pop()
+        for value in plan.load:
+            self._load_rest(value, plan.activation[value].start, self.sizes(value))
+        self.steps.append(end)
 
     def _target(self, job: Job, tile: Tile, plan: LayerPlan) -> _Target:
         out = job.output

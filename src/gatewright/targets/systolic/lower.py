@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from gatewright.hdl.instruction import Opcode
+from gatewright.errors import ConfigError
+from gatewright.hdl.instruction import STAMP_COUNT, Opcode
 from gatewright.ir import Graph
 from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program, Region
@@ -29,9 +30,12 @@ def lower(graph: Graph, config: SystolicConfig) -> Program:
     Raises
     ------
     ConfigError
-        If a scratchpad is too small for one tile of a layer; the message says the minimum.
+        If a scratchpad is too small for one tile of a layer; the message says the minimum. If there are more layers
+        than time stamps.
     """
     layers = layers_of(graph, config)
+    if len(layers) > STAMP_COUNT:
+        raise ConfigError(f"{graph.name!r} must have at most {STAMP_COUNT} layers, one for each stamp, not {len(layers)}")
     jobs = [map_layer(graph, layer, config) for layer in layers]
     roots = aliases(graph)
     outputs = frozenset(roots.get(name, name) for name in graph.outputs)
