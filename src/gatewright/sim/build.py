@@ -104,7 +104,7 @@ def build(
 
 
 def _tidy(home: Path) -> None:
-    trim(home / "models", keep=200)
+    trim(home / "models")
     trim(home, keep=2, pattern="runtime-*")
     trim(home, keep=0, pattern="build-*")  # of processes that were killed
 

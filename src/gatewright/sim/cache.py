@@ -17,7 +17,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
 
 
-def trim(folder: Path, keep: int, pattern: str = "*") -> None:
+def trim(folder: Path, keep: int = 200, pattern: str = "*") -> None:
     """Remove all but the `keep` entries of that pattern used last, sparing what was used within a day."""
     oldest = time.time() - _DAY
     entries = sorted(folder.glob(pattern), key=lambda entry: entry.stat().st_mtime, reverse=True)
