@@ -11,13 +11,13 @@ from gatewright.ir.numerics import requantise
 from gatewright.targets.systolic.config import SystolicConfig
 from gatewright.targets.systolic.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation
 
-__all__ = ["CoreReference"]
+__all__ = ["CoreReference", "nest"]
 
 SPACE = 1 << 20
 _ROUNDINGS: Mapping[int, Rounding] = {code: rounding for rounding, code in ROUNDING_CODES.items()}
 
 
-def _nest(counts: Sequence[int], dy: Sequence[int], dx: Sequence[int], y: int, x: int) -> Iterator[tuple[int, int]]:
+def nest(counts: Sequence[int], dy: Sequence[int], dx: Sequence[int], y: int, x: int) -> Iterator[tuple[int, int]]:
     """Points in order; level 0 is innermost, and a level's delta is added when it advances."""
     left = list(counts)
     while True:
@@ -80,9 +80,9 @@ class CoreReference:
         word = self.config.feed_bytes
         counts = [p[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [c["outer_count"]]
         deltas = [[p[f"{d}{level}"] for level in range(PIXEL_LEVELS)] for d in ("dy", "dx")]
-        pixels = np.array(list(_nest(counts, *deltas, c["y0"], c["x0"])))
+        pixels = np.array(list(nest(counts, *deltas, c["y0"], c["x0"])))
         tap_counts = (t["words"], t["count_s"], t["count_r"])
-        taps = np.array(list(_nest(tap_counts, (0, 0, t["dy_r"]), (word, t["dx_s"], t["dx_r"]), 0, 0)))
+        taps = np.array(list(nest(tap_counts, (0, 0, t["dy_r"]), (word, t["dx_s"], t["dx_r"]), 0, 0)))
         y = (pixels[:, None, 0] + taps[None, :, 0])[:, :, None]
         x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(word)
         memory = self.memory[Memory.ACTIVATION]
