@@ -35,7 +35,7 @@ def lower(graph: Graph, config: SystolicConfig) -> Program:
     """
     layers = layers_of(graph, config)
     if len(layers) > STAMP_COUNT:
-        raise ConfigError(f"{graph.name!r} must have at most {STAMP_COUNT} layers, one for each stamp, not {len(layers)}")
+        raise ConfigError(f"{graph.name!r} must have at most {STAMP_COUNT} layers, not {len(layers)}")
     jobs = [map_layer(graph, layer, config) for layer in layers]
     roots = aliases(graph)
     outputs = frozenset(roots.get(name, name) for name in graph.outputs)
