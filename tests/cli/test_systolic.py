@@ -95,7 +95,7 @@ def test_impossible_configurations(capsys, samples, tmp_path, settings, message)
 
 def test_a_scratchpad_too_small_for_one_tile_says_the_least(samples):
     small = {"weight_bytes": 1024, "columns": 64, "rows": 32}
-    with pytest.raises(ConfigError, match="weight_bytes must be at least 2048 for layer '.*', not 1024"):
+    with pytest.raises(ConfigError, match=r"weight_bytes must be at least 2048 for layer '.*', not 1024"):
         gatewright.compile(LENET, config=small, samples=np.load(samples))
 
 
