@@ -67,7 +67,7 @@ def test_files_are_deterministic(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("acc = conv2d(", "acc = dance(", "operator must be one of add, average_pool, .*, not 'dance'"),
+        ("acc = conv2d(", "acc = dance(", "operator must be one of add, arg_max, .*, not 'dance'"),
         ("x_zero=128) -> i32", "x_zerro=128) -> i32", r"line 7 must be a line of a graph, .*'x_zerro'"),
         ("pads=(1, 1, 1, 1)", "pads=(1, 1", "line 7 must be a line of a graph"),
         ("half_up", "half_down", "line 8 must be a line of a graph, .*half_down"),

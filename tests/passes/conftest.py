@@ -71,7 +71,8 @@ class RandomGraph:
         self.values.insert(0, self.b.constant(self.random.integers(0, 128, image.shape), image.dtype, "data"))
         steps = (self.convolve, self.pool, self.average, self.clip, self.table, self.add, self.pad, self.transpose)
         steps += (self.rescale, self.concat, self.slice, self.upsample, self.reshape, self.product, self.transpose)
-        for _ in range(30):
+        steps += (self.round_products, self.multiply, self.shift, self.leak, self.reduce, self.locate, self.broadcast)
+        for _ in range(40):
             result = self.pick(*steps)(self.pick(self.values[-1], self.values[-1], *self.values))
             if result is not None and self.b.type_of(result).size < 5000:
                 self.values.append(result)
@@ -131,6 +132,14 @@ class RandomGraph:
         w = self.b.constant(self.random.integers(0, 128, (self.number(1, 4), self.shape(x)[-1])), ir.U8, "w")
         return self.requantised(self.b.add(ir.MatMul(self.level(self.b.type_of(x).dtype)), x, w), 21)
 
+    def round_products(self, x: str) -> str | None:
+        if not self.image(x):
+            return None
+        w = self.b.constant(self.random.integers(0, 128, (3, *self.kernel(x), self.shape(x)[3])), ir.U8, "w")
+        shift = self.b.constant(self.random.integers(0, 9, 3), ir.U8, "shift")
+        op = ir.RoundedConv2d(pads=self.pads(self.kernel(x)), x_zero=self.level(self.b.type_of(x).dtype))
+        return self.requantised(self.b.add(op, x, w, shift), 18)
+
     def pool(self, x: str) -> str | None:
         if not self.image(x):
             return None
@@ -161,6 +170,35 @@ class RandomGraph:
         zeros = {"a_zero": self.level(self.b.type_of(x).dtype), "b_zero": self.level(self.b.type_of(other).dtype)}
         muls = {"mul_a": self.number(1, 99), "mul_b": self.number(-99, 99)}
         return self.b.add(ir.Add(**muls, shift=self.number(0, 7), **zeros, **self.bounds(ir.U8)), x, other)
+
+    def multiply(self, x: str) -> str:
+        dtype, shape = self.b.type_of(x).dtype, self.shape(x)
+        sizes = self.pick((1,), shape[-1:], shape)
+        factors = self.b.constant(self.random.integers(dtype.min, dtype.max + 1, sizes), dtype, "factors")
+        other = self.pick(factors, *(value for value in self.values if self.shape(value) == shape))
+        zeros = {"a_zero": self.level(dtype), "b_zero": self.level(self.b.type_of(other).dtype)}
+        op = ir.Multiply(self.number(1, 3), self.number(5, 9), **zeros, **self.bounds(self.pick(ir.I8, ir.U8)))
+        return self.b.add(op, x, other)
+
+    def shift(self, x: str) -> str:
+        other = self.pick(*(value for value in self.values if self.shape(value) == self.shape(x)))
+        zeros = {"a_zero": self.level(self.b.type_of(x).dtype), "b_zero": self.level(self.b.type_of(other).dtype)}
+        return self.b.add(ir.Shift(**zeros, **self.bounds(self.pick(ir.I8, ir.U8))), x, other)
+
+    def leak(self, x: str) -> str:
+        zero = self.level(self.b.type_of(x).dtype)
+        op = ir.LeakyRelu(self.number(-5, 40), self.number(3, 6), zero, **self.bounds(self.pick(ir.I8, ir.U8)))
+        return self.b.add(op, x)
+
+    def reduce(self, x: str) -> str:
+        return self.b.add(ir.ReduceMax(), x)
+
+    def locate(self, x: str) -> str | None:
+        return None if self.shape(x)[-1] > 128 else self.b.add(ir.ArgMax(self.pick(ir.I8, ir.U8)), x)
+
+    def broadcast(self, x: str) -> str:
+        repeats = [self.number(1, 2) if size == 1 else size for size in self.shape(x)]
+        return self.b.add(ir.Broadcast(repeats), x)
 
     def rescale(self, x: str) -> str:
         """Often by exactly 1."""

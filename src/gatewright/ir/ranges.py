@@ -6,19 +6,26 @@ import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.ir.graph import Graph, Node
-from gatewright.ir.numerics import largest
+from gatewright.ir.numerics import Rounding, largest, rounding_shift
 from gatewright.ir.ops import (
     Add,
+    ArgMax,
     AveragePool,
+    Broadcast,
     Clip,
     Concat,
     Conv2d,
+    LeakyRelu,
     Lut,
     MatMul,
     MaxPool,
+    Multiply,
     Pad,
+    ReduceMax,
     Requantise,
     Reshape,
+    RoundedConv2d,
+    Shift,
     Slice,
     Transpose,
     Upsample,
@@ -29,6 +36,8 @@ from gatewright.ir.types import IntType
 __all__ = ["accumulator_bounds", "check_accumulators", "value_range"]
 
 Range = tuple[int, int]
+
+_SUMS = Conv2d | MatMul | RoundedConv2d
 
 
 def value_range(graph: Graph, name: str) -> Range:
@@ -45,17 +54,19 @@ def value_range(graph: Graph, name: str) -> Range:
 
 
 def accumulator_bounds(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest final sum, bias included, of each output channel of a Conv2d or MatMul.
+    """The least and the greatest final sum, bias included, of each output channel of a convolution or product.
 
     Each bound is reached by some x within its range (unless padding or correlated inputs forbid it), so a sum that may
     not fit is no artefact of the analysis. int64, or Python integers where int64 might not do.
     """
     op = node.op
-    if not isinstance(op, Conv2d | MatMul):
+    if not isinstance(op, _SUMS):
         raise GraphError(f"{op.name} {node.name!r}: node must be a convolution or product")
     low, high = (bound - op.x_zero for bound in value_range(graph, node.inputs[0]))
-    if isinstance(op, Conv2d) and any(op.pads):
+    if isinstance(op, Conv2d | RoundedConv2d) and any(op.pads):
         low, high = min(low, 0), max(high, 0)
+    if isinstance(op, RoundedConv2d):
+        return _rounded_sums(graph, node, low, high)
     least, greatest = _sums(graph, node.inputs[1], low, high)
     if len(node.inputs) == 3:
         bias_low, bias_high = _bias(graph, node.inputs[2])
@@ -70,7 +81,7 @@ def check_accumulators(graph: Graph, accumulator: IntType | None = None) -> None
     `accumulator` is the machine's where it is not the graph's own.
     """
     for node in graph.nodes:
-        if isinstance(node.op, Conv2d | MatMul):
+        if isinstance(node.op, _SUMS):
             dtype = accumulator or node.op.accumulator
             least, greatest = accumulator_bounds(graph, node)
             if not dtype.holds(int(least.min()), int(greatest.max())):
@@ -94,6 +105,16 @@ def _sums(graph: Graph, weights: str, low: int, high: int) -> tuple[np.ndarray, 
     return positive * low + negative * high, positive * high + negative * low
 
 
+def _rounded_sums(graph: Graph, node: Node, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+    """Per output channel, the bounds of Σ half_up(x · w / 2^shift): rounding keeps the order of products."""
+    arrays = [graph.constant(name).array if graph.is_constant(name) else None for name in node.inputs[1:]]
+    if arrays[0] is None or arrays[1] is None:
+        return _sums(graph, node.inputs[1], min(low, 0), max(high, 0))  # rounding never leads away from 0
+    rows = arrays[0].reshape(len(arrays[0]), -1).astype(object)
+    ends = [rounding_shift(rows * x, arrays[1][:, None], Rounding.HALF_UP) for x in (low, high)]
+    return np.minimum(*ends).sum(axis=1), np.maximum(*ends).sum(axis=1)
+
+
 def _bias(graph: Graph, name: str) -> tuple[np.ndarray, np.ndarray]:
     if graph.is_constant(name):
         return graph.constant(name).array, graph.constant(name).array
@@ -103,7 +124,7 @@ def _bias(graph: Graph, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _clipped(graph: Graph, node: Node) -> Range:
-    assert isinstance(node.op, Requantise | Add | AveragePool)
+    assert isinstance(node.op, Requantise | Add | AveragePool | Multiply | Shift | LeakyRelu)
     return node.op.low, node.op.high
 
 
@@ -122,6 +143,11 @@ def _max_pool(graph: Graph, node: Node) -> Range:
     assert isinstance(node.op, MaxPool)
     low, high = value_range(graph, node.inputs[0])
     return (node.type.dtype.min if any(node.op.pads) else low), high
+
+
+def _arg_max(graph: Graph, node: Node) -> Range:
+    assert isinstance(node.op, ArgMax)
+    return node.op.zero, graph.type_of(node.inputs[0]).shape[-1] - 1 + node.op.zero
 
 
 def _concat(graph: Graph, node: Node) -> Range:
@@ -143,12 +169,18 @@ _RULES: Mapping[type, Callable[[Graph, Node], Range]] = {
     Requantise: _clipped,
     Add: _clipped,
     AveragePool: _clipped,
+    Multiply: _clipped,
+    Shift: _clipped,
+    LeakyRelu: _clipped,
     Clip: _clip,
     MaxPool: _max_pool,
     Reshape: _same,
     Transpose: _same,
     Slice: _same,
     Upsample: _same,
+    ReduceMax: _same,
+    Broadcast: _same,
+    ArgMax: _arg_max,
     Concat: _concat,
     Pad: _pad,
     Lut: _lut,

@@ -7,11 +7,11 @@ from gatewright.passes.editor import Editor
 
 __all__ = ["fold_clip"]
 
-_BOUNDED = ir.Requantise | ir.Add | ir.AveragePool | ir.Clip
+_BOUNDED = ir.Requantise | ir.Add | ir.Multiply | ir.Shift | ir.LeakyRelu | ir.AveragePool | ir.Clip
 
 
 def fold_clip(graph: ir.Graph) -> ir.Graph:
-    """A Clip becomes bounds of the Requantise, Add, AveragePool or Clip before it.
+    """A Clip becomes bounds of the node before it, where that has some: Requantise, Add, AveragePool, Clip and others.
 
     1. The node before it must have no other reader.
     2. MaxPool, Reshape, Transpose, Slice and Upsample may stand between: they commute with a clip, a MaxPool as long as

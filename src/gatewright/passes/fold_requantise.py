@@ -9,12 +9,14 @@ from gatewright.passes.editor import Editor
 
 __all__ = ["fold_requantise", "is_unit"]
 
+_ROUNDING = ir.Requantise | ir.Add | ir.Multiply | ir.AveragePool
+
 
 def fold_requantise(graph: ir.Graph) -> ir.Graph:
     """A Requantise by exactly 1, which only moves the zero point and clips, joins its neighbour. Nothing else is exact.
 
-    1. Behind a Requantise, Add or AveragePool that it alone reads: zero points add up, bounds intersect, provided that
-       the new zero point is of the new type.
+    1. Behind a Requantise, Add, Multiply or AveragePool that it alone reads: zero points add up, bounds intersect,
+       provided that the new zero point is of the new type.
     2. In front of another Requantise, where it clips no possible value: the zero points add up.
     """
     edit = Editor(graph)
@@ -43,7 +45,7 @@ def is_unit(edit: Editor, node: ir.Node) -> bool:
 def _join_producer(edit: Editor, node: ir.Node, op: ir.Requantise) -> None:
     (name, *_), step = node.inputs, op.zero - op.x_zero
     first = edit.nodes.get(name)
-    if first is None or not isinstance(first.op, ir.Requantise | ir.Add | ir.AveragePool) or not edit.private(name):
+    if first is None or not isinstance(first.op, _ROUNDING) or not edit.private(name):
         return
     zero = first.op.zero + step
     if op.dtype.holds(zero, zero):

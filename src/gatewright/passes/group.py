@@ -11,8 +11,10 @@ __all__ = ["FusionRules", "Kind", "Layer", "aliases", "group", "macs"]
 
 Kind = Literal["mac", "pool", "elementwise", "move"]
 
-_POOL = (ir.AveragePool, ir.MaxPool)
-_ELEMENTWISE = (ir.Add, ir.Lut, ir.Requantise, ir.Clip)
+_MAC = (ir.Conv2d, ir.MatMul, ir.RoundedConv2d)
+_POOL = (ir.AveragePool, ir.MaxPool, ir.ReduceMax, ir.ArgMax)
+_ELEMENTWISE = (ir.Add, ir.Multiply, ir.Shift, ir.LeakyRelu, ir.Lut, ir.Requantise, ir.Clip)
+_DATA = (ir.Add, ir.Concat, ir.Multiply, ir.Shift)  # whose operands are all activations
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class Layer:
 def group(graph: ir.Graph, fuse: FusionRules) -> tuple[Layer, ...]:
     """The graph's nodes as layers, each after the layers whose outputs it reads.
 
-    1. *mac*: Conv2d or MatMul, then, each where `fuse` takes it and the value before it has this one reader:
-       Requantise, Add whose other operand an earlier layer or an input supplies, Lut, MaxPool whose windows tile the
-       image (kernel = strides, no padding). Nothing follows without a Requantise.
-    2. *pool*: any other pooling, then a Lut.  3. *elementwise*: any other Add, Lut, Requantise, Clip.
-    4. *move*: Concat, Transpose, Slice, Pad, Upsample.  A Reshape is no layer: it is its operand under another type.
+    1. *mac*: Conv2d, MatMul or RoundedConv2d, then, each where `fuse` takes it and the value before it has this one
+       reader: Requantise, Add whose other operand an earlier layer or an input supplies, Lut, MaxPool whose windows
+       tile the image (kernel = strides, no padding). Nothing follows without a Requantise.
+    2. *pool*: any other pooling, ReduceMax, ArgMax, then a Lut.
+    3. *elementwise*: any other Add, Multiply, Shift, LeakyRelu, Lut, Requantise, Clip.
+    4. *move*: Concat, Transpose, Slice, Pad, Upsample, Broadcast.
+    A Reshape is no layer: it is its operand under another type.
     """
     return _Grouping(graph, fuse).layers()
 
@@ -76,7 +80,7 @@ def aliases(graph: ir.Graph) -> Mapping[str, str]:
 
 def macs(graph: ir.Graph, node: ir.Node) -> int:
     """Multiplications of a convolution or product, taps in the padding included; 0 for other nodes."""
-    if isinstance(node.op, ir.Conv2d | ir.MatMul):
+    if isinstance(node.op, _MAC):
         return node.type.size * prod(graph.type_of(node.inputs[1]).shape[1:])
     return 0
 
@@ -143,13 +147,13 @@ class _Grouping:
 
     def _activations(self, node: ir.Node) -> list[str]:
         """The operands that are data rather than parameters; constants among them only where data is expected."""
-        count = len(node.inputs) if isinstance(node.op, ir.Add | ir.Concat) else 1
+        count = len(node.inputs) if isinstance(node.op, _DATA) else 1
         data = list(node.inputs[:count])
         return data + [name for name in node.inputs[count:] if not self.graph.is_constant(name)]
 
 
 def _kind(node: ir.Node) -> Kind:
-    if isinstance(node.op, ir.Conv2d | ir.MatMul):
+    if isinstance(node.op, _MAC):
         return "mac"
     if isinstance(node.op, _POOL):
         return "pool"

@@ -11,8 +11,9 @@ def remove_identities(graph: ir.Graph) -> ir.Graph:
     """A node whose result is its operand for every possible value is removed.
 
     Reshape to the same shape, Transpose in order, Clip to bounds the value keeps anyway, Pad by nothing, Slice of
-    everything, Upsample by 1, Concat of one value, Lut that maps each value to itself, MaxPool of single pixels,
-    Requantise by exactly 1 whose zero points and bounds change nothing. An output that would become an input stays.
+    everything, Upsample by 1, Broadcast to the same shape, ReduceMax of one value, Concat of one value, Lut that maps
+    each value to itself, MaxPool of single pixels, Requantise by exactly 1 whose zero points and bounds change nothing.
+    An output that would become an input stays.
     """
     edit = Editor(graph)
     for node, _ in edit.each(ir.Operator):
@@ -24,7 +25,7 @@ def remove_identities(graph: ir.Graph) -> ir.Graph:
 def _is_identity(graph: ir.Graph, edit: Editor, node: ir.Node) -> bool:
     """Given that type and shape stay the same."""
     match node.op:
-        case ir.Reshape() | ir.Pad() | ir.Slice() | ir.Upsample():
+        case ir.Reshape() | ir.Pad() | ir.Slice() | ir.Upsample() | ir.Broadcast() | ir.ReduceMax():
             return True
         case ir.Concat():
             return len(node.inputs) == 1

@@ -58,7 +58,7 @@ def _move(graph: ir.Graph, node: ir.Node) -> ir.Operator:
 def _operand(edit: Editor, graph: ir.Graph, node: ir.Node, index: int) -> str:
     """The operand on its new scale."""
     name = node.inputs[index]
-    if index == 0 or isinstance(node.op, ir.Add | ir.Concat):
+    if index == 0 or isinstance(node.op, ir.Add | ir.Concat | ir.Multiply | ir.Shift):
         return _move_constant(edit, name, _offset(graph.type_of(name))) if graph.is_constant(name) else name
     if not graph.is_constant(name):
         if _offset(graph.type_of(name)):
@@ -67,7 +67,8 @@ def _operand(edit: Editor, graph: ir.Graph, node: ir.Node, index: int) -> str:
         return name
     if isinstance(node.op, ir.Lut):
         return _move_constant(edit, name, _offset(node.type))
-    if isinstance(node.op, ir.Conv2d | ir.MatMul) and _signed(graph.type_of(name)).dtype.holds(*_extremes(edit, name)):
+    weights = index == 1 and isinstance(node.op, ir.Conv2d | ir.MatMul | ir.RoundedConv2d)
+    if weights and _signed(graph.type_of(name)).dtype.holds(*_extremes(edit, name)):
         return _move_constant(edit, name, 0)
     return name
 
