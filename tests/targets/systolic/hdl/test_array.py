@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gatewright.hdl import synthesise
+from gatewright.hdl import emit_verilog, synthesise
 from gatewright.sim import Model, lint
 from gatewright.targets.systolic.config import SystolicConfig
 from gatewright.targets.systolic.hdl.array import Array, ArrayParameters, emit_core
@@ -100,11 +100,12 @@ def test_holds_between_taps() -> None:
         assert np.array_equal(bench.results(), array.apply(activations, weights))
 
 
-def test_elements_are_one_module() -> None:
-    text = emit_core(SystolicConfig(rows=3, columns=4))
+@pytest.mark.parametrize("preload", [False, True])
+def test_elements_are_one_module(preload: bool) -> None:
+    text = emit_verilog(Array(ArrayParameters(3, 4, preload=preload)), "top")
     assert text.count("\nmodule ") == 2
-    assert text.count("gatewright_systolic_array_element element_") == 12
-    assert lint(text, "gatewright_systolic_array") == ""
+    assert text.count("top_element element_") == 12
+    assert lint(text, "top") == ""
 
 
 def test_maps_to_one_dsp_an_element() -> None:

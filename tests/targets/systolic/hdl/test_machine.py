@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,6 +26,11 @@ SIZE, CHANNELS, FILTERS, ZERO = 6, 8, 12, -5
 SHIFT = 27
 CONSTANTS, INPUT, OUTPUT = 1, 2, 3
 WEIGHT_BYTES = 9 * CHANNELS * 16  # two tiles of eight filters
+
+
+@cache
+def verilog() -> str:
+    return emit_machine(SystolicConfig())
 
 
 def assemble(instructions: Sequence[tuple[int, Mapping[str, int]]]) -> bytes:
@@ -132,7 +138,7 @@ class Case:
 def test_program_by_hand(memory: str) -> None:
     config = SystolicConfig()
     case = Case(config)
-    with SimulatedBus(emit_machine(config), TOP, data_width=64, memory_bytes=1 << 16, options=MEMORIES[memory]) as bus:
+    with SimulatedBus(verilog(), TOP, data_width=64, memory_bytes=1 << 16, options=MEMORIES[memory]) as bus:
         result = Driver(bus, registers_of(REGISTER_MAP), case.program).run([case.image])
     assert np.array_equal(result.outputs["y"], case.expected())
     assert result.counters["compute_busy"] == 2 * 5 * 72  # filter tiles, tiles of pixels, taps
@@ -143,7 +149,7 @@ def test_program_by_hand(memory: str) -> None:
 
 def test_capabilities_and_digest() -> None:
     config = SystolicConfig()
-    with SimulatedBus(emit_machine(config), TOP, data_width=64, memory_bytes=4096) as bus:
+    with SimulatedBus(verilog(), TOP, data_width=64, memory_bytes=4096) as bus:
         words = [bus.read32(REGISTER_MAP.offset("CAPABILITY", index)) for index in range(len(config.names()))]
         assert words == [int(getattr(config, name)) for name in config.names()]
         assert bus.read32(REGISTER_MAP.offset("CONFIG_DIGEST")) == config.digest()

@@ -97,8 +97,8 @@ class Array(wiring.Component):
     `weight[j]`. With `valid` low the array holds its sums.
 
     The result of row i and column j is in its place `timing.RESULT_LATENCY` + i + j cycles after `last`; `result[j]` is
-    row 0's, and `shift[j]` moves column j's results up by one row, `preload[j]` following into the last row. With
-    `preload` in the parameters, element (i, j) reads its start value `RESULT_LATENCY` - 2 + i + j cycles after `first`.
+    row 0's, and `shift[j]` moves column j's results up by one row; `preload[j]`, if the parameters ask for it, follows
+    into the last row. With it, element (i, j) reads its start value `RESULT_LATENCY` - 2 + i + j cycles after `first`.
     """
 
     def __init__(self, parameters: ArrayParameters) -> None:
@@ -124,6 +124,7 @@ class Array(wiring.Component):
         m = Module()
         p = self.parameters
         grid = [[ProcessingElement(p) for _ in range(p.columns)] for _ in range(p.rows)]
+        nothing = self._nothing(m, grid)
         tap = self.tap
         for row, elements in enumerate(grid):
             for column, element in enumerate(elements):
@@ -131,7 +132,7 @@ class Array(wiring.Component):
                 left = elements[column - 1] if column else None
                 above = grid[row - 1][column] if row else None
                 below = grid[row + 1][column] if row + 1 < p.rows else None
-                end = self.preload[column] if p.preload else 0
+                end = self.preload[column] if p.preload else nothing
                 m.d.comb += [
                     element.tap_i.eq(left.tap_o if left else tap),
                     element.activation_i.eq(left.activation_o if left else self.activation[row]),
@@ -141,11 +142,19 @@ class Array(wiring.Component):
                 ]
             tap = delayed(m, tap, 1, f"tap_{row + 1}") if row + 1 < p.rows else tap
         m.d.comb += [self.result[column].eq(grid[0][column].chain_o) for column in range(p.columns)]
-        # Elements at the edges keep their outputs, so that all elements are one module.
-        ends = [value for row in grid for value in (row[-1].tap_o.as_value(), row[-1].activation_o)]
-        unused = Signal()
-        m.d.comb += unused.eq(Cat(*ends, *(element.weight_o for element in grid[-1])).any())
         return m
+
+    def _nothing(self, m: Module, grid: list[list[ProcessingElement]]) -> Value:
+        """Zero, from what the elements at the edges put out.
+
+        So their ports are used, with something that is no constant, and all elements are one module. The emitted
+        Verilog has a plain zero.
+        """
+        ends = [value for row in grid for value in (row[-1].tap_o.as_value(), row[-1].activation_o)]
+        width = self.parameters.accumulator_width
+        nothing = Signal(signed(width))
+        m.d.comb += nothing.eq(Cat(*ends, *(element.weight_o for element in grid[-1])).any().replicate(width) & 0)
+        return nothing
 
 
 def emit_core(config: SystolicConfig, name: str = "gatewright_systolic_array") -> str:

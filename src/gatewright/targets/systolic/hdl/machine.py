@@ -1,6 +1,7 @@
 """The systolic machine: shell and core."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 from amaranth.hdl import *
@@ -16,10 +17,18 @@ from gatewright.targets.systolic.config import SystolicConfig
 from gatewright.targets.systolic.hdl.core import Core
 from gatewright.targets.systolic.isa import Operation
 
-__all__ = ["Machine", "emit_machine", "memory_bytes", "multipliers_outside_array"]
+__all__ = ["Machine", "Rom", "emit_machine", "memory_bytes", "multipliers_outside_array"]
 
 
-def shell_parameters(config: SystolicConfig) -> ShellParameters:
+@dataclass(frozen=True)
+class Rom:
+    """A program in the machine, and the digest that then stands for configuration and program."""
+
+    program: tuple[int, ...]
+    digest: int
+
+
+def shell_parameters(config: SystolicConfig, rom: Rom | None = None) -> ShellParameters:
     """The shell of this machine; its capability words are the configuration's parameters, in their order."""
     rules = DispatchRules(
         opcodes=frozenset({Operation.CONFIG_PIXELS, Operation.CONFIG_TAPS, Operation.CONFIG_POST, Operation.COMPUTE}),
@@ -28,19 +37,24 @@ def shell_parameters(config: SystolicConfig) -> ShellParameters:
         store_memories=frozenset({Memory.OUTPUT}),
     )
     capabilities = {name: int(getattr(config, name)) for name in config.names()}
-    return ShellParameters(config.bus_bits, rules, config.digest(), capabilities, config.queue_depth)
+    digest, program = (rom.digest, rom.program) if rom else (config.digest(), ())
+    return ShellParameters(config.bus_bits, rules, digest, capabilities, config.queue_depth, program=program)
 
 
 class Machine(wiring.Component):
-    """AXI4 master for programs and data, AXI4-Lite slave for registers, interrupt."""
+    """AXI4 master for programs and data, AXI4-Lite slave for registers, interrupt.
 
-    def __init__(self, config: SystolicConfig) -> None:
+    With a `rom`, the program is part of the machine, and memory holds data only.
+    """
+
+    def __init__(self, config: SystolicConfig, rom: Rom | None = None) -> None:
         self.config = config
+        self.rom = rom
         super().__init__({"m_axi": Out(Axi4(config.bus_bits)), "s_axi": In(Axi4Lite()), "irq": Out(1)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.shell = shell = Shell(shell_parameters(self.config))
+        m.submodules.shell = shell = Shell(shell_parameters(self.config, self.rom))
         m.submodules.core = core = Core(self.config)
         wiring.connect(m, shell.core, core.port)
         wiring.connect(m, shell.m_axi, wiring.flipped(self.m_axi))
@@ -49,9 +63,9 @@ class Machine(wiring.Component):
         return m
 
 
-def emit_machine(config: SystolicConfig, name: str = "gatewright_systolic") -> str:
-    """Verilog of the machine; depends on the configuration alone."""
-    return emit_verilog(Machine(config), name)
+def emit_machine(config: SystolicConfig, name: str = "gatewright_systolic", rom: Rom | None = None) -> str:
+    """Verilog of the machine; depends on the configuration alone (and the program, where it is in ROM)."""
+    return emit_verilog(Machine(config, rom), name)
 
 
 def multipliers_outside_array(config: SystolicConfig) -> int:
@@ -61,9 +75,9 @@ def multipliers_outside_array(config: SystolicConfig) -> int:
 
 
 @cache
-def memory_bytes(config: SystolicConfig) -> int:
-    """All memories of the design: scratchpads, queues, tables, stamps."""
-    return sum(_memory_bits(Fragment.get(Machine(config), None))) // 8
+def memory_bytes(config: SystolicConfig, rom: Rom | None = None) -> int:
+    """All memories of the design: scratchpads, queues, tables, stamps, program."""
+    return sum(_memory_bits(Fragment.get(Machine(config, rom), None))) // 8
 
 
 def _memory_bits(fragment: Fragment) -> Iterator[int]:
