@@ -37,7 +37,7 @@ class Build:
     @cached_property
     def verilog(self) -> str:
         """The machine, as Verilog."""
-        return self.emitted or machine_verilog(self.target, self.config)
+        return self.emitted or machine_verilog(self.target, self.config, self.program)
 
     @classmethod
     def of(cls, graph: Graph, program: Program, **rest: Any) -> Build:

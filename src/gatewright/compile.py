@@ -46,7 +46,7 @@ def compile(
     machine.check(graph, configuration)
     program = machine.lower(graph, configuration)
     reference = None if isinstance(source, Graph) else source
-    return Build(imported, program, machine, configuration, reference, quantisation)
+    return Build(imported, program, machine, machine.config_of(program), reference, quantisation)
 
 
 def load(model: Model, batch: int | None = None) -> Graph:

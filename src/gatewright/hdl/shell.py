@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from amaranth.hdl import *
 from amaranth.lib import wiring
@@ -15,12 +16,12 @@ from gatewright.hdl.dispatch import Dispatcher, DispatchRules
 from gatewright.hdl.fetch import FetchUnit
 from gatewright.hdl.instruction import REGION_COUNT, Queue
 from gatewright.hdl.load import LoadUnit
+from gatewright.hdl.rom import ProgramRom
 from gatewright.hdl.shell_control import FAULT_CODES, RunControl, RunCounters
 from gatewright.hdl.store import StoreUnit
 
 __all__ = ["Shell", "ShellParameters"]
 
-_FETCH, _LOAD = range(2)  # AXI IDs of the readers, and their priority
 _STORE_ID = 0
 
 
@@ -39,6 +40,8 @@ class ShellParameters:
     """Load bursts outstanding at once."""
     write_bursts: int = 4
     """Store bursts outstanding at once."""
+    program: tuple[int, ...] = ()
+    """The instructions of a machine with its program in ROM; without them, they are fetched from memory."""
 
     def __post_init__(self) -> None:
         if len(self.capabilities) > CAPABILITY_SPACE:
@@ -63,6 +66,7 @@ class Shell(wiring.Component):
 
     def __init__(self, parameters: ShellParameters) -> None:
         self.parameters = parameters
+        self.rom = bool(parameters.program)
         super().__init__(
             {
                 "m_axi": Out(Axi4(parameters.bus_bits)),
@@ -80,7 +84,7 @@ class Shell(wiring.Component):
         m.submodules.registers = registers = Registers(parameters.constants())
         m.submodules.control = control = RunControl()
         m.submodules.counters = counters = RunCounters()
-        fetch = FetchUnit(bus_bits)
+        fetch = ProgramRom(parameters.program) if parameters.program else FetchUnit(bus_bits)
         dispatch = Dispatcher(parameters.rules, parameters.queue_depth)
         load = LoadUnit(bus_bits, parameters.read_bursts)
         store = StoreUnit(bus_bits, parameters.write_bursts)
@@ -110,14 +114,14 @@ class Shell(wiring.Component):
         }
         for code, fault in zip(FAULT_CODES, control.faults, strict=True):
             if code is ErrorCode.READ_BUS_ERROR:
-                m.d.comb += fault.eq(Mux(load.fault.valid, load.fault, fetch.fault))
+                m.d.comb += fault.eq(load.fault if self.rom else Mux(load.fault.valid, load.fault, fetch.fault))
             else:
                 m.d.comb += fault.eq(faults[code])
         m.d.comb += [
             control.start.eq(registers.control.start),
             control.reset_order.eq(registers.control.reset),
-            control.ended.eq(dispatch.ended & fetch.quiet),
-            control.quiet.eq(fetch.quiet & load.quiet & store.quiet),
+            control.ended.eq(dispatch.ended & (self.rom or fetch.quiet)),
+            control.quiet.eq((self.rom or fetch.quiet) & load.quiet & store.quiet),
             registers.clear.eq(control.reset),
             registers.irq_status_set.done.eq(control.done_event),
             registers.irq_status_set.error.eq(control.error_event),
@@ -145,15 +149,18 @@ class Shell(wiring.Component):
                 m.d.comb += [unit.bases.low[region].eq(low), unit.bases.high[region].eq(high)]
         m.d.comb += [
             fetch.start.eq(control.launch),
-            fetch.base_low.eq(registers.region_base_lo[0]),
-            fetch.base_high.eq(registers.region_base_hi[0]),
-            fetch.length.eq(registers.program_length),
-            fetch.halt.eq(~control.run | dispatch.ending),
             load.halt.eq(~control.run),
             store.halt.eq(~control.run),
             dispatch.run.eq(control.run),
             dispatch.exhausted.eq(fetch.exhausted),
         ]
+        if not self.rom:
+            m.d.comb += [
+                fetch.base_low.eq(registers.region_base_lo[0]),
+                fetch.base_high.eq(registers.region_base_hi[0]),
+                fetch.length.eq(registers.program_length),
+                fetch.halt.eq(~control.run | dispatch.ending),
+            ]
 
     def _report(self, m: Module, registers, control: RunControl, counters: RunCounters, dispatch: Dispatcher) -> None:
         """Counters, stamps, and what each queue waits for."""
@@ -184,11 +191,11 @@ class Shell(wiring.Component):
             ]
 
     def _read_channel(self, m: Module, fetch: FetchUnit, load: LoadUnit) -> None:
-        m.submodules.reader = reader = ReadChannel(self.parameters.bus_bits, readers=2)
-        wiring.connect(m, fetch.requests, reader.requests[_FETCH])
-        wiring.connect(m, load.requests, reader.requests[_LOAD])
-        wiring.connect(m, reader.beats[_FETCH], fetch.beats)
-        wiring.connect(m, reader.beats[_LOAD], load.beats)
+        units: tuple[Any, ...] = (load,) if self.rom else (fetch, load)  # AXI IDs and priority: fetch first
+        m.submodules.reader = reader = ReadChannel(self.parameters.bus_bits, readers=len(units))
+        for unit, requests, beats in zip(units, reader.requests, reader.beats, strict=True):
+            wiring.connect(m, unit.requests, requests)
+            wiring.connect(m, beats, unit.beats)
         wiring.connect(m, reader.ar, wiring.flipped(self.m_axi.ar))
         wiring.connect(m, wiring.flipped(self.m_axi.r), reader.r)
 

@@ -1,5 +1,7 @@
 """The smallest machine, to bring up a bus, a board or a driver: its core only keeps bytes, so that it copies memory."""
 
+from typing import Any
+
 from amaranth.hdl import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -68,7 +70,7 @@ class LoopbackCore(wiring.Component):
 class LoopbackMachine(wiring.Component):
     """Shell and loopback core."""
 
-    def __init__(self, bus_bits: int = 64, scratch_bytes: int = 1 << 16, queue_depth: int = 8, **options: int) -> None:
+    def __init__(self, bus_bits: int = 64, scratch_bytes: int = 1 << 16, queue_depth: int = 8, **options: Any) -> None:
         self.scratch_bytes = scratch_bytes
         opcodes = frozenset({Opcode.CORE0, Opcode.CORE1})
         rules = DispatchRules(

@@ -19,6 +19,7 @@ from gatewright.hdl.timeline import Gate, Process, Timeline
 
 __all__ = ["MemoryTiming", "ModelInstruction", "ShellModel"]
 
+ROM_LATENCY = 3  # from the start to the first instruction, out of ROM
 PLAN_LATENCY = 3  # from an instruction accepted by a DMA to its first burst offered
 LOAD_OUTSTANDING, STORE_OUTSTANDING = 8, 4
 
@@ -67,6 +68,8 @@ class ShellModel:
         memory: MemoryTiming,
         region_bases: Sequence[int],
         core: Callable[[ShellModel], Process],
+        *,
+        rom: bool = False,
     ) -> None:
         self.program, self.bus_bytes, self.queue_depth, self.memory = program, bus_bytes, queue_depth, memory
         self.region_bases = region_bases
@@ -83,10 +86,14 @@ class ShellModel:
         self._reads_free = 0  # first cycle in which R is free
         self._reads: deque[int] = deque()  # last cycles of the outstanding reads
         self._core = core
+        self._rom = rom
 
     def run(self) -> None:
         time = self.time
-        time.start(self._fetch())
+        if self._rom:
+            self._fetched = [ROM_LATENCY + index for index in range(len(self.program))]
+        else:
+            time.start(self._fetch())
         time.start(self._dispatch())
         for which, issue in ((Queue.LOAD, self._load), (Queue.STORE, self._store)):
             accepted: deque[tuple[int, ModelInstruction]] = deque()

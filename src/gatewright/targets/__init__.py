@@ -11,6 +11,7 @@ __all__ = ["MACHINES", "Parameter", "Predicate", "Rule", "Support", "Target", "a
 # Name of each machine, and where its Target is: module:class.
 MACHINES: dict[str, str] = {
     "systolic": "gatewright.targets.systolic:SystolicTarget",
+    "generated": "gatewright.targets.generated:GeneratedTarget",
 }
 
 

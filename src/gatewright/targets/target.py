@@ -101,6 +101,10 @@ class Target(ABC, Generic[Config]):
     def hardware(self, config: Config) -> str:
         """The machine's Verilog; depends on the configuration alone."""
 
+    def hardware_for(self, config: Config, program: Program) -> str:
+        """The Verilog of the machine for this program; another one only where a machine is made for one network."""
+        return self.hardware(config)
+
     @abstractmethod
     def register_map(self, config: Config) -> Any:
         """The register table that generates hardware, C header and docs, as the driver reads it."""

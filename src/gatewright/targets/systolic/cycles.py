@@ -89,8 +89,10 @@ class _Core:
         return self.completed[-1]
 
 
-def count_cycles(program: Program, config: SystolicConfig, memory: MemoryTiming | None = None) -> CycleCount:
-    """Cycles from start to done with a memory of fixed latency and full bandwidth."""
+def count_cycles(
+    program: Program, config: SystolicConfig, memory: MemoryTiming | None = None, *, rom: bool = False
+) -> CycleCount:
+    """Cycles from start to done with a memory of fixed latency and full bandwidth; with `rom`, without fetching."""
     queues = {Opcode.LOAD: Queue.LOAD, Opcode.STORE: Queue.STORE}
     reported = {Opcode.LOAD, Opcode.STORE, Operation.COMPUTE}
     instructions = [
@@ -100,7 +102,7 @@ def count_cycles(program: Program, config: SystolicConfig, memory: MemoryTiming 
     core = _Core(config)
     bases = [0] * len(program.regions)
     model = ShellModel(
-        instructions, config.bus_bytes, config.queue_depth, memory or MemoryTiming(), bases, core.process
+        instructions, config.bus_bytes, config.queue_depth, memory or MemoryTiming(), bases, core.process, rom=rom
     )
     model.run()
     return CycleCount(model, core, len(program.layers))

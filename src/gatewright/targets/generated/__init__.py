@@ -1,0 +1,84 @@
+"""The generated machine: one network, one accelerator, its program in ROM."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import ClassVar
+
+import numpy as np
+
+from gatewright.errors import ConfigError
+from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
+from gatewright.hdl.instruction import INSTRUCTION_BYTES
+from gatewright.ir import Graph
+from gatewright.passes import Pass, to_signed
+from gatewright.program import Program, Result
+from gatewright.targets.generated.choose import choose
+from gatewright.targets.generated.config import GeneratedConfig
+from gatewright.targets.generated.supports import SUPPORT
+from gatewright.targets.systolic.cycles import count_cycles
+from gatewright.targets.systolic.hdl.machine import Rom, emit_machine, memory_bytes, multipliers_outside_array
+from gatewright.targets.systolic.lower import lower
+from gatewright.targets.systolic.model import execute
+from gatewright.targets.target import Support, Target
+
+__all__ = ["GeneratedConfig", "GeneratedTarget"]
+
+
+class GeneratedTarget(Target[GeneratedConfig]):
+    """See `docs/machines/generated.md`."""
+
+    name: ClassVar[str] = "generated"
+    summary: ClassVar[str] = "a machine made for one network: program in ROM, array and memories chosen for it"
+    config_type: ClassVar[type] = GeneratedConfig
+    supports: ClassVar[Support] = SUPPORT
+    passes: ClassVar[tuple[Pass, ...]] = (to_signed,)
+    top: ClassVar[str] = "gatewright_generated"
+
+    def lower(self, graph: Graph, config: GeneratedConfig) -> Program:
+        chosen = choose(graph, replace(config, program_bytes=0, program_digest=""))
+        program = lower(graph, chosen.array())
+        code = program.regions[0].data
+        digest = hashlib.sha256(code).hexdigest()[:16]
+        chosen = replace(chosen, program_bytes=len(code), program_digest=digest)
+        return replace(program, target=self.name, config=asdict(chosen), config_digest=chosen.digest())
+
+    def run(self, program: Program, inputs: Sequence[np.ndarray]) -> Result:
+        array = self.config_of(program).array()
+        count = count_cycles(program, array, rom=True)
+        return Result("model", execute(program, array, inputs), count.cycles, count.counters, count.layers)
+
+    def hardware(self, config: GeneratedConfig) -> str:
+        raise ConfigError("a generated machine holds its program: it is emitted from a compiled network")
+
+    def hardware_for(self, config: GeneratedConfig, program: Program) -> str:
+        return emit_machine(config.array(), self.top, _rom(config, program))
+
+    def register_map(self, config: GeneratedConfig) -> RegisterMap:
+        return REGISTER_MAP
+
+    def digest(self, config: GeneratedConfig) -> int:
+        return config.digest()
+
+    def data_width(self, config: GeneratedConfig) -> int:
+        return config.bus_bits
+
+    def multipliers(self, config: GeneratedConfig) -> int:
+        return config.rows * config.columns if config.chosen else config.multipliers
+
+    def multipliers_outside_array(self, config: GeneratedConfig) -> int:
+        return multipliers_outside_array(config.array())
+
+    def memory_bytes(self, config: GeneratedConfig) -> int:
+        return memory_bytes(config.array(), Rom((0,), 0)) + config.program_bytes
+
+    def multiplier_bits(self, config: GeneratedConfig) -> int:
+        return config.multiplier_width or 17
+
+
+def _rom(config: GeneratedConfig, program: Program) -> Rom:
+    code = program.regions[0].data
+    words = [code[at : at + INSTRUCTION_BYTES] for at in range(0, len(code), INSTRUCTION_BYTES)]
+    return Rom(tuple(int.from_bytes(word, "little") for word in words), config.digest())

@@ -1,0 +1,91 @@
+"""Configuration of the generated machine: a budget before lowering, every choice after it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+
+from gatewright.errors import ConfigError
+from gatewright.targets.systolic.config import SystolicConfig
+
+__all__ = ["GeneratedConfig"]
+
+
+@dataclass(frozen=True)
+class GeneratedConfig:
+    """What the machine may cost, and what is wished for; 0 leaves the choice to the compiler.
+
+    After lowering no parameter is 0 but `multiplier_width`, for a machine that only shifts.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    multipliers: int = 64
+    """Most multipliers of the array."""
+    memory_bytes: int = 256 * 1024
+    """Most bytes of scratchpads."""
+    bus_bits: int = 32
+    """Data width of the AXI4 master: 32, 64, 128 or 256."""
+    rows: int = 0
+    """Pixels computed at once."""
+    columns: int = 0
+    """Filters computed at once."""
+    post_lanes: int = 0
+    """Channels the post unit takes in one cycle."""
+    activation_bytes: int = 0
+    """Scratchpad that the array reads activations from."""
+    weight_bytes: int = 0
+    """Scratchpad of weights."""
+    output_bytes: int = 0
+    """Scratchpad of results on their way to memory, and of residual operands."""
+    parameter_bytes: int = 0
+    """Scratchpad of biases, multipliers and shifts."""
+    accumulator_width: int = 0
+    """Bits of a sum; by default what range analysis asks for."""
+    multiplier_width: int = 17
+    """Width of the unsigned requantisation multiplier; left out of a machine whose network only shifts."""
+    residual: bool = True
+    """Residual adder; left out where the network has none."""
+    pool: bool = True
+    """Maximum unit; left out where the network has no use for it."""
+    lut: bool = True
+    """Table; left out where the network has none."""
+    program_bytes: int = 0
+    """Size of the program in ROM: set by lowering."""
+    program_digest: str = ""
+    """Hash of the program in ROM: set by lowering."""
+
+    def __post_init__(self) -> None:
+        for name in ("multipliers", "memory_bytes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for field in fields(self):
+            if field.type == "int" and getattr(self, field.name) < 0:
+                raise ConfigError(
+                    f"{field.name} must be at least 1 (0: chosen for the network), not {getattr(self, field.name)}"
+                )
+        if self.bus_bits not in (32, 64, 128, 256):
+            raise ConfigError(f"bus_bits must be 32, 64, 128 or 256, not {self.bus_bits}")
+        if self.rows * self.columns > self.multipliers:
+            raise ConfigError(
+                f"rows x columns must be at most multipliers = {self.multipliers}, not {self.rows} x {self.columns}"
+            )
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the machine is made."""
+        return bool(self.program_digest)
+
+    def array(self) -> SystolicConfig:
+        """The array machine inside; only where all is chosen."""
+        names = set(SystolicConfig.names()) & {field.name for field in fields(self)}
+        return SystolicConfig(**{name: getattr(self, name) for name in names})
+
+    def digest(self) -> int:
+        """32-bit hash of all choices and the program."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")

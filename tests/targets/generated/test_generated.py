@@ -1,0 +1,117 @@
+"""One network, one machine: what is chosen, what is left out, and that the RTL with its program inside is exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.conformance.cases import CASES, Maker
+
+from gatewright.compile import compile
+from gatewright.errors import ConfigError, GatewrightError, ProgramError
+from gatewright.host import Driver, memory_size
+from gatewright.host.export import registers_of
+from gatewright.passes import run_passes, to_signed
+from gatewright.sim import MemoryOptions, SimulatedBus
+from gatewright.targets.generated import GeneratedConfig, GeneratedTarget
+from gatewright.targets.generated.choose import choose
+
+MACHINE = GeneratedTarget()
+
+
+def _graph(case: str, *, dyadic: bool = False) -> object:
+    return CASES[case](Maker(case, dyadic=dyadic))
+
+
+def _chosen(case: str, *, dyadic: bool = False, **wish: int) -> GeneratedConfig:
+    graph = run_passes(_graph(case, dyadic=dyadic))  # type: ignore[arg-type]
+    return choose(to_signed(graph), GeneratedConfig(**wish))
+
+
+@pytest.mark.parametrize("budget", [1, 7, 36, 64])
+def test_the_array_stays_within_the_budget(budget: int) -> None:
+    chosen = _chosen("residual_chain", multipliers=budget)
+    assert 1 <= chosen.rows * chosen.columns <= budget
+
+
+def test_more_multipliers_are_not_slower() -> None:
+    graph = _graph("residual_chain")
+    cycles = []
+    for budget in (4, 16, 64):
+        build = compile(graph, "generated", {"multipliers": budget})  # type: ignore[arg-type]
+        inputs = [np.zeros(b.type.shape, np.int8) for b in build.program.inputs]
+        cycles.append(MACHINE.run(build.program, inputs).cycles)
+    assert cycles == sorted(cycles, reverse=True)
+
+
+def test_units_that_the_network_does_not_use_are_left_out() -> None:
+    plain, pooled = _chosen("conv_basic"), _chosen("classifier", dyadic=True)
+    assert (plain.residual, plain.pool, plain.lut) == (False, False, False)
+    assert plain.multiplier_width == 17
+    assert (pooled.residual, pooled.pool, pooled.lut) == (False, True, False)
+    assert pooled.multiplier_width == 0
+
+
+def test_what_the_user_gives_stays() -> None:
+    chosen = _chosen("conv_basic", rows=2, columns=3, weight_bytes=4096, multipliers=8)
+    assert (chosen.rows, chosen.columns, chosen.weight_bytes) == (2, 3, 4096)
+
+
+def test_scratchpads_fit_the_network() -> None:
+    """A small network does not pay for the memory that the budget would allow."""
+    chosen = _chosen("conv_basic")
+    assert chosen.activation_bytes <= 2048
+    assert chosen.output_bytes <= 2048
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"rows": 9, "columns": 9}, r"rows x columns must be at most multipliers = 64, not 9 x 9"),
+        ({"bus_bits": 48}, r"bus_bits must be 32, 64, 128 or 256, not 48"),
+        ({"multipliers": 0}, r"multipliers must be at least 1, not 0"),
+    ],
+)
+def test_impossible_wishes(wish: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GeneratedConfig(**wish)
+
+
+@pytest.mark.parametrize("case", ["residual_chain", "moves"])
+def test_rtl_equals_the_model(case: str) -> None:
+    build = compile(_graph(case), "generated", {"multipliers": 16})  # type: ignore[arg-type]
+    random = np.random.default_rng(0)
+    inputs = [random.integers(-128, 128, b.type.shape).astype(np.int8) for b in build.program.inputs]
+    expected = MACHINE.run(build.program, inputs)
+    for memory in ("default", "stalls"):
+        with SimulatedBus(
+            build.verilog,
+            MACHINE.top,
+            memory_bytes=memory_size(build.program),
+            data_width=build.config.bus_bits,
+            options=MemoryOptions.named(memory),
+            seed=5,
+        ) as bus:
+            driver = Driver(bus, registers_of(MACHINE.register_map(build.config)), build.program)
+            for _ in range(2):  # the program in ROM starts anew
+                result = driver.run(inputs)
+                for name, values in expected.outputs.items():
+                    np.testing.assert_array_equal(result.outputs[name], values)
+        if memory == "default":
+            assert expected.cycles is not None
+            assert result.cycles is not None
+            assert abs(expected.cycles - result.cycles) <= max(0.02 * result.cycles, 50)
+
+
+def test_a_machine_refuses_the_program_of_another_network() -> None:
+    first = compile(_graph("residual_chain"), "generated", {"multipliers": 16})  # type: ignore[arg-type]
+    other = compile(_graph("moves"), "generated", {"multipliers": 16})  # type: ignore[arg-type]
+    with (
+        SimulatedBus(first.verilog, MACHINE.top, memory_bytes=memory_size(other.program), data_width=32) as bus,
+        pytest.raises(ProgramError),
+    ):
+        Driver(bus, registers_of(MACHINE.register_map(other.config)), other.program)
+
+
+def test_there_is_no_machine_without_a_network() -> None:
+    with pytest.raises(GatewrightError, match="emitted from a compiled network"):
+        MACHINE.hardware(GeneratedConfig())
