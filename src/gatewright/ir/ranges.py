@@ -66,10 +66,11 @@ def accumulator_bounds(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray
     if isinstance(op, Conv2d | RoundedConv2d) and any(op.pads):
         low, high = min(low, 0), max(high, 0)
     if isinstance(op, RoundedConv2d):
-        return _rounded_sums(graph, node, low, high)
-    least, greatest = _sums(graph, node.inputs[1], low, high)
-    if len(node.inputs) == 3:
-        bias_low, bias_high = _bias(graph, node.inputs[2])
+        least, greatest = _rounded_sums(graph, node, low, high)
+    else:
+        least, greatest = _sums(graph, node.inputs[1], low, high)
+    for bias in node.inputs[len(op.operands) - 1 :]:
+        bias_low, bias_high = _bias(graph, bias)
         wide = object if largest(bias_low) + largest(least) + largest(greatest) >= 1 << 62 else np.int64
         least, greatest = least.astype(wide) + bias_low, greatest.astype(wide) + bias_high
     return least, greatest
@@ -107,7 +108,7 @@ def _sums(graph: Graph, weights: str, low: int, high: int) -> tuple[np.ndarray, 
 
 def _rounded_sums(graph: Graph, node: Node, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
     """Per output channel, the bounds of Σ half_up(x · w / 2^shift): rounding keeps the order of products."""
-    arrays = [graph.constant(name).array if graph.is_constant(name) else None for name in node.inputs[1:]]
+    arrays = [graph.constant(name).array if graph.is_constant(name) else None for name in node.inputs[1:3]]
     if arrays[0] is None or arrays[1] is None:
         return _sums(graph, node.inputs[1], min(low, 0), max(high, 0))  # rounding never leads away from 0
     rows = arrays[0].reshape(len(arrays[0]), -1).astype(object)

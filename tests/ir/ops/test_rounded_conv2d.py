@@ -39,6 +39,14 @@ def test_equals_the_formula(strides, shifts, x_zero):
     np.testing.assert_array_equal(result, naive(x, w, shift, op))
 
 
+def test_the_bias_is_added_to_the_rounded_products():
+    x, w = np.array([[[[3]]]], np.int8), np.array([[[[1]]], [[[-1]]]], np.int8)
+    shift, bias = np.array([1], np.uint8), np.array([10, -10], np.int16)
+    types = types_of((x, ir.I8), (w, ir.I8), (shift, ir.U8), (bias, ir.I16))
+    assert ir.RoundedConv2d().infer(*types).shape == (1, 1, 1, 2)
+    assert ir.RoundedConv2d().evaluate(x, w, shift, bias, types=types).ravel().tolist() == [12, -11]
+
+
 def test_without_shifts_it_is_a_convolution():
     random = np.random.default_rng(0)
     x, w = random.integers(0, 256, (1, 6, 6, 4)).astype(np.uint8), random.integers(-8, 8, (5, 3, 3, 4)).astype(np.int8)
@@ -54,6 +62,7 @@ def test_without_shifts_it_is_a_convolution():
         (["i8[1,4,4,2]", "i8[3,2,2,1]", "u8[1]"], r"w must have 2 channels, not i8\[3,2,2,1\]"),
         (["i8[1,4,4,2]", "i8[3,2]", "u8[1]"], r"w must be \[O, kh, kw, C\], not i8\[3,2\]"),
         (["i8[1,4,4,2]", "i8[3,2,2,2]", "u8[2]"], r"shift must be u8\[1\] or u8\[3\], not u8\[2\]"),
+        (["i8[1,4,4,2]", "i8[3,2,2,2]", "u8[3]", "i8[2]"], r"bias must be \[3\], not i8\[2\]"),
         (["i8[1,4,4,2]", "i8[3,2,2,2]", "i8[3]"], r"shift must be u8\[1\] or u8\[3\], not i8\[3\]"),
     ],
 )
@@ -71,7 +80,8 @@ def test_bounds_are_reached():
     b = ir.Builder("g")
     x = b.input("x", ir.TensorType((1, 1, 1, 3), ir.I8))
     w = b.constant([[[[3, -5, 7]]], [[[0, 1, -1]]]], ir.I8)
-    b.output(b.add(ir.RoundedConv2d(), x, w, b.constant([2, 0], ir.U8), name="y"))
+    bias = b.constant([100, -7], ir.I8)
+    b.output(b.add(ir.RoundedConv2d(), x, w, b.constant([2, 0], ir.U8), bias, name="y"))
     graph = b.build()
     bounds = [bound.tolist() for bound in ir.accumulator_bounds(graph, graph.node("y"))]
     corners = np.array(np.meshgrid(*[[-128, 127]] * 3)).reshape(3, -1).T
