@@ -95,10 +95,10 @@ class SegmentWalker(wiring.Component):
         transfer = data.View(TRANSFER, self.commands.p.word)
         segment = self.segments.p
 
-        # stage 1: where the transfer starts in memory
+        # stage 1: the instruction, and where its region lies
         pending = Signal()
         pending_transfer = Signal(TRANSFER, reset_less=True)
-        pending_address = Signal(ADDRESS_WIDTH, reset_less=True)
+        pending_base = Signal(ADDRESS_WIDTH, reset_less=True)
         pending_index = Signal(INDEX_WIDTH, reset_less=True)
         take = Signal()
         base = Cat(Array(half)[transfer.region] for half in (self.bases.low, self.bases.high))
@@ -109,7 +109,7 @@ class SegmentWalker(wiring.Component):
             m.d.sync += [
                 pending.eq(self.commands.valid),
                 pending_transfer.eq(transfer),
-                pending_address.eq(base + transfer.offset),
+                pending_base.eq(base),
                 pending_index.eq(self.commands.p.index),
             ]
 
@@ -131,6 +131,7 @@ class SegmentWalker(wiring.Component):
 
         row_done = segments_left == 1
         step = self.segments.valid & self.segments.ready
+        start = (pending_base + pending_transfer.offset)[:ADDRESS_WIDTH]
         next_row = (row_address + keep["stride1"])[:ADDRESS_WIDTH]
         m.d.comb += [
             segment.address.eq(address),
@@ -144,11 +145,11 @@ class SegmentWalker(wiring.Component):
         with m.If(take):
             m.d.sync += [
                 self.segments.valid.eq(1),
-                address.eq(pending_address),
+                address.eq(start),
                 scratch.eq(pending_transfer.scratch),
                 segments_left.eq(pending_transfer.count0),
                 rows_left.eq(pending_transfer.count1),
-                row_address.eq(pending_address),
+                row_address.eq(start),
                 *(register.eq(pending_transfer[field]) for field, register in keep.items()),
                 index.eq(pending_index),
             ]

@@ -82,10 +82,11 @@ class InstructionDecoder(wiring.Component):
 class Dispatcher(wiring.Component):
     """Takes instructions in order, one a cycle, into the queues of load, compute and store, which work on their own.
 
-    `units` and `completed` are in the order of `Queue`. `ending` says that END is the next instruction; `ended`, that
-    all before it have completed as well. When `run` is low nothing starts and nothing completes. An illegal instruction
-    stays where it is, with a fault; so does the missing END (`missing_end`). Completions in the same cycle give their
-    tokens in that cycle; of several stamps the lower queue's is written first, and the others complete later.
+    `units` and `completed` are in the order of `Queue`. `ending` says that END was the next instruction in the cycle
+    before; `ended`, that all before it have completed as well. When `run` is low nothing starts and nothing completes.
+    An illegal instruction stays where it is, with a fault; so does the missing END (`missing_end`). Completions in the
+    same cycle give their tokens in that cycle; of several stamps the lower queue's is written first, and the others
+    complete later.
 
     Timing: an instruction offered in cycle t is offered to its unit in cycle t + 1, if nothing holds it up.
     """
@@ -129,10 +130,10 @@ class Dispatcher(wiring.Component):
 
         index = Signal(INDEX_WIDTH)
         offered = self.instructions.valid & self.run
+        occupied = Cat(Cat(queue.head.valid, queue.active.valid) for queue in queues).any()
         m.d.comb += [
             decoder.word.eq(self.instructions.payload),
-            self.ending.eq(offered & decoder.is_end),
-            self.ended.eq(self.ending & ~Cat(Cat(queue.head.valid, queue.active.valid) for queue in queues).any()),
+            self.ended.eq(self.ending & offered & ~occupied),
             self.illegal.valid.eq(offered & ~decoder.is_end & ~decoder.queue.any()),
             self.illegal.index.eq(index),
             self.missing_end.valid.eq(self.run & self.exhausted),
@@ -141,6 +142,7 @@ class Dispatcher(wiring.Component):
                 self.run & Cat(queue.entries.valid & queue.entries.ready for queue in queues).any()
             ),
         ]
+        m.d.sync += self.ending.eq(offered & decoder.is_end)
         with m.If(self.instructions.valid & self.instructions.ready):
             m.d.sync += index.eq(index + 1)
 

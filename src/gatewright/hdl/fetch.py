@@ -63,7 +63,7 @@ class FetchUnit(wiring.Component):
         few = to_request[:boundary_bits]
         count = Signal(boundary_bits + 1)
         requested = self.requests.valid & self.requests.ready
-        taken = self.instructions.valid & self.instructions.ready
+        taken = Signal()  # one cycle late: it comes after the whole of the decoder
         m.d.comb += [
             until_boundary.eq(BURST_INSTRUCTIONS - place[:boundary_bits]),
             count.eq(Mux(~to_request[boundary_bits:].any() & (few < until_boundary), few, until_boundary)),
@@ -77,6 +77,7 @@ class FetchUnit(wiring.Component):
                 place.eq(Cat(Const(0, boundary_bits), place[boundary_bits:] + 1)),
                 to_request.eq(to_request - count),
             ]
+        m.d.sync += taken.eq(self.instructions.valid & self.instructions.ready)
         m.d.sync += reserved.eq(reserved + Mux(requested, count, 0) - taken)
 
         # data
@@ -100,6 +101,7 @@ class FetchUnit(wiring.Component):
                 place.eq(base[address_low:]),
                 to_request.eq(self.length),
                 reserved.eq(0),
+                taken.eq(0),
                 received.eq(0),
             ]
         return m
