@@ -12,7 +12,7 @@ import onnx
 from gatewright.build import Build
 from gatewright.errors import ModelError
 from gatewright.frontends.onnx import ImportOptions, import_onnx, is_quantised, load_model
-from gatewright.ir import Graph, Rounding, verify
+from gatewright.ir import Graph, verify
 from gatewright.passes import PASSES, run_passes
 from gatewright.quantize import QuantisationReport, QuantiseOptions, Samples, quantise_model
 from gatewright.targets import Target, get_target
@@ -39,8 +39,7 @@ def compile(
     machine = get_target(target) if isinstance(target, str) else target
     configuration = machine.parse_config(config or {})
     source, quantisation = _read(model, samples, options, batch)
-    rounding = Rounding.HALF_UP if options and options.dyadic else Rounding.HALF_EVEN
-    importing = ImportOptions(batch, machine.multiplier_bits(configuration), rounding)
+    importing = ImportOptions(batch, machine.multiplier_bits(configuration), rounding=None)
     imported = _import(model, source, importing)
     graph = run_passes(imported, (*PASSES, *machine.passes))
     machine.check(graph, configuration)
@@ -52,7 +51,7 @@ def compile(
 def load(model: Model, batch: int | None = None) -> Graph:
     """The integer graph of a quantised model, as it is imported, before any pass."""
     source, _ = _read(model, None, None, batch)
-    return _import(model, source, ImportOptions(batch))
+    return _import(model, source, ImportOptions(batch, rounding=None))
 
 
 def _read(

@@ -7,17 +7,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from gatewright.frontends.onnx import HIGH, LOW, ROUNDING
 from gatewright.quantize.network import Network
 from gatewright.quantize.plan import CARRIERS, Plan
 from gatewright.quantize.products import Product
 from gatewright.quantize.scales import Encoding
 from gatewright.quantize.weights import QuantisedWeights
 
-__all__ = ["HIGH", "LOW", "ROUNDING", "Decisions", "insert"]
-
-# What ONNX has no field for: metadata of a QuantizeLinear, and of the DequantizeLinear of weights.
-LOW, HIGH = "gatewright.low", "gatewright.high"
-ROUNDING = "gatewright.rounding"
+__all__ = ["Decisions", "insert"]
 
 _IR_VERSION = 10  # the first in which nodes have metadata
 
