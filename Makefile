@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 demo: warm            ## LeNet-5 on real images: quantise, compile, simulate the RTL, compare
 	$(BIN)/python examples/lenet5/demo.py
 
-test: warm            ## everything but the slow tests
+test: lint warm       ## style and types, then everything but the slow tests
 	$(BIN)/pytest -n 2 -m "not slow"
 
 test-all: warm        ## every test
