@@ -9,6 +9,7 @@ from typing import Any
 __all__ = ["Bound", "Check", "apply", "at_least_efficiency", "at_least_layers", "at_most_cycles"]
 
 Report = Mapping[str, Any]
+_MODEL_SHARE, _MODEL_CYCLES = 0.02, 50
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,16 @@ class Check:
 
 
 def apply(subject: str, bounds: Sequence[Bound], report: Report) -> tuple[Check, ...]:
-    """All bounds on one report. That the engines agree bit for bit is one of them, always."""
-    equal = Check(subject, "engines equal", report["equal"] is True)
-    return (equal, *(Check(subject, bound.text, bound.holds(report)) for bound in bounds))
+    """All bounds on one report, and two that every report has: engines agree bit for bit, and the model counts right."""
+    always = (
+        Check(subject, "engines equal", report["equal"] is True),
+        Check(subject, "model within 2 % or 50 cycles of the RTL", _counts_right(report["cycles"])),
+    )
+    return (*always, *(Check(subject, bound.text, bound.holds(report)) for bound in bounds))
+
+
+def _counts_right(cycles: Mapping[str, int]) -> bool:
+    return abs(cycles["model"] - cycles["rtl"]) <= max(_MODEL_SHARE * cycles["rtl"], _MODEL_CYCLES)
 
 
 def at_most_cycles(count: int) -> Bound:

@@ -10,10 +10,12 @@ from area import SCRIPT, Cost
 from bounds import Check
 from measure import Measured
 from once import BuildRun
-from scale_sim import PUBLISHED, VGG8
+from scale_sim import PUBLISHED, VGG8, ideal_cycles
 from speed import Speed
 
 __all__ = ["Findings", "page", "table"]
+
+_NAME_WIDTH = 40
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -48,10 +50,20 @@ by wall clock. A bound is kept if the wall clock keeps it; where the wall clock 
 time computed, the machine was busy with other work, and the processor time decides.
 """
 
+_ARRAYS = """\
+## Other arrays
+
+Their parameters are in the table of machines below. SCALE-Sim's figures are for the same array without memory, post
+unit and control; `overlapped` is what it would say if fill and drain of the array cost nothing.
+"""
+
 _MACHINES = """\
+## Machines
+
 Multipliers of any width count, in the array and outside it (post unit, addresses). Memory is everything on chip:
-scratchpads, queues, tables. Cells are of an AMD UltraScale+ device, mapped by Yosys with `{script}`; a dash means that
-the machine was not synthesised (`python benchmarks/run.py --all-areas` does).
+scratchpads, queues, tables. Cells are of an AMD UltraScale+ device, mapped by Yosys
+(`{script}`). A dash means that the machine was not synthesised, which
+`python benchmarks/run.py --all-areas` does.
 """
 
 
@@ -80,9 +92,8 @@ def page(findings: Findings) -> str:
         _COUNTERS,
         _counters(measured),
         *(_layers(one) for one in measured if one.case.name in ("VGG8", "ResNet-8")),
-        "## Other arrays\n",
+        _ARRAYS,
         _arrays(findings.arrays),
-        "## Machines\n",
         _MACHINES.format(script=SCRIPT),
         _costs(findings.costs),
         "## Tools\n",
@@ -117,12 +128,11 @@ def _network(one: Measured) -> list[str]:
     if one.report is None:
         return [one.case.name, *["-"] * 8, "", one.missing]
     report = one.report
-    bounds = [check for check in one.checks if check.text != "engines equal"]
     return [
         one.case.name,
         *_figures(report),
-        "; ".join(check.text for check in bounds) or "-",
-        _verdict(bounds),
+        "; ".join(bound.text for bound in one.case.bounds) or "-",
+        _verdict(one.checks) if one.case.bounds else "-",
         _equal(report),
         _reference(report["reference"]),
         one.case.remark,
@@ -194,7 +204,13 @@ def _layers(one: Measured) -> str:
 def _layer(layer: Mapping[str, Any]) -> list[str]:
     counts = (layer["macs"], layer["limit_cycles"], layer["cycles"], layer["model_cycles"])
     efficiency = "-" if layer["efficiency"] is None else f"{layer['efficiency']:.4f}"
-    return [f"`{layer['name']}`", layer["op"], *(f"{count:,}" for count in counts), efficiency]
+    return [f"`{_shorten(layer['name'])}`", layer["op"], *(f"{count:,}" for count in counts), efficiency]
+
+
+def _shorten(name: str) -> str:
+    """Names that converters make up can be hundreds of characters long; both ends tell most."""
+    half = _NAME_WIDTH // 2
+    return name if len(name) <= _NAME_WIDTH else f"{name[:half]}…{name[1 - half :]}"
 
 
 def _total(report: Mapping[str, Any]) -> list[str]:
@@ -209,33 +225,32 @@ def _beside_scale_sim(rows: list[list[str]], report: Mapping[str, Any]) -> Itera
 
 
 def _arrays(found: Sequence[Measured]) -> str:
-    headings = ["network", "machine", "parameters", "limit>", "RTL>", "model>", "efficiency>", "bound", "kept", "equal"]
-    return table([*headings, "SCALE-Sim 2.0.2>", "RTL / SCALE-Sim>", ""], map(_array, found))
+    headings = ["network", "machine", "limit>", "RTL>", "model>", "efficiency>", "bound", "kept", "equal"]
+    return table([*headings, "SCALE-Sim 2.0.2>", "overlapped>", "RTL / SCALE-Sim>", ""], map(_array, found))
 
 
 def _array(one: Measured) -> list[str]:
-    machine = one.case.machine
-    start = [one.case.name, machine.name, _parameters(machine.config)]
+    start = [one.case.name, one.case.machine.name]
     if one.report is None:
-        return [*start, *["-"] * 9, one.missing]
-    bounds = [check for check in one.checks if check.text != "engines equal"]
+        return [*start, *["-"] * 10, one.missing]
     return [
         *start,
         *_figures(one.report)[1:],
-        "; ".join(check.text for check in bounds) or "-",
-        _verdict(bounds),
+        "; ".join(bound.text for bound in one.case.bounds) or "-",
+        _verdict(one.checks) if one.case.bounds else "-",
         _equal(one.report),
         *_scale_sim(one),
         one.case.remark,
     ]
 
 
-def _scale_sim(one: Measured) -> tuple[str, str]:
+def _scale_sim(one: Measured) -> tuple[str, str, str]:
     assert one.report is not None
     if one.case.name != "VGG8":
-        return "-", "-"
-    peer = sum(PUBLISHED[one.report["config"]["rows"]])
-    return f"{peer:,}", f"{one.report['cycles']['rtl'] / peer:.4f}"
+        return "-", "-", "-"
+    side = one.report["config"]["rows"]
+    peer, overlapped = sum(PUBLISHED[side]), sum(ideal_cycles(layer, side) for layer in VGG8.values())
+    return f"{peer:,}", f"{overlapped:,}", f"{one.report['cycles']['rtl'] / peer:.4f}"
 
 
 def _parameters(config: Mapping[str, int]) -> str:
@@ -276,11 +291,11 @@ def _speed(speed: Speed) -> list[str]:
     if timing is None:
         return [speed.what, *["-"] * 3, speed.bound, "not here", *["-"] * 3]
     peer = speed.peer
-    beside = [peer.name, f"{peer.timing.wall:.2f} s", f"{timing.wall / peer.timing.wall:.2g}"] if peer else ["-"] * 3
+    beside = [peer.name, f"{peer.timing.wall:.3f} s", f"{timing.wall / peer.timing.wall:.2g}"] if peer else ["-"] * 3
     return [
         speed.what,
-        f"{timing.wall:.2f} s",
-        f"{timing.processor:.2f} s",
+        f"{timing.wall:.3f} s",
+        f"{timing.processor:.3f} s",
         f"{_rate(speed.cycles, timing.wall)} ({_rate(speed.cycles, timing.processor)})" if speed.cycles else "-",
         speed.bound or "-",
         "-" if speed.limit is None else timing.verdict(speed.limit),

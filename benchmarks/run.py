@@ -50,7 +50,8 @@ def _measure(say: Callable[[str], None], all_areas: bool) -> Findings:
     timed = speeds(say)
     built = builds(say)
     costs = [cost_of(machine, say, all_areas or machine in SYNTHESISED) for machine in MACHINES]
-    checks = [check for one in (*networks, *arrays, *costs) for check in one.checks]
+    checks = [check for one in (*networks, *arrays) for check in one.checks]
+    checks += [check for cost in costs for check in cost.checks]
     checks += [*_timing_checks(timed), *_build_checks(built)]
     return Findings(networks, arrays, costs, timed, built, checks, os.cpu_count() or 1, os.getloadavg()[0])
 

@@ -27,14 +27,22 @@ REPORT = {
     ],
 )
 def test_a_bound_is_met_or_missed(bound, met):
-    equal, check = apply("a network", [bound], REPORT)
-    assert equal.met
+    *always, check = apply("a network", [bound], REPORT)
+    assert all(one.met for one in always)
     assert (check.subject, check.text, check.met) == ("a network", bound.text, met)
 
 
 @pytest.mark.parametrize("equal", [False, None])
 def test_engines_that_differ_miss_a_bound(equal):
-    assert [check.met for check in apply("a network", [], {**REPORT, "equal": equal})] == [False]
+    assert [check.met for check in apply("a network", [], {**REPORT, "equal": equal})] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("rtl", "model", "met"), [(100, 150, True), (100, 151, False), (10_000, 9_800, True), (10_000, 9_799, False)]
+)
+def test_a_model_that_counts_wrong_misses_a_bound(rtl, model, met):
+    report = {**REPORT, "cycles": {"rtl": rtl, "model": model}}
+    assert [check.met for check in apply("a network", [], report)] == [True, met]
 
 
 @pytest.mark.parametrize(

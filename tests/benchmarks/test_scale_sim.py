@@ -1,5 +1,6 @@
 """The figures that ours stand beside are those its formula gives, for the network that we measure."""
 
+import numpy as np
 import pytest
 
 from gatewright import ir
@@ -30,3 +31,12 @@ def product(graph: ir.Graph, node: ir.Node) -> Product:
 def test_the_network_has_as_many_weights_as_the_published_one():
     graph = vgg8()
     assert sum(graph.type_of(node.inputs[1]).size for node in graph.nodes if node.name in VGG8) == 3_333_056
+
+
+def test_what_the_network_computes_shows_in_its_outputs():
+    graph = vgg8()
+    random = np.random.default_rng(0)
+    images = [random.integers(-128, 128, (1, 32, 32, 3)).astype(np.int8) for _ in range(2)]
+    first, second = (next(iter(graph.evaluate(image).values())).ravel() for image in images)
+    assert len(set(first)) >= 8
+    assert np.count_nonzero(first != second) >= 8
