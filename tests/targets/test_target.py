@@ -70,7 +70,7 @@ def test_conditions_refuse_with_their_reason():
 
 def test_machines_are_found_by_name():
     assert [machine.name for machine in targets()] == list(MACHINES)
-    with pytest.raises(ConfigError, match="target must be one of systolic, not 'abacus'"):
+    with pytest.raises(ConfigError, match=f"target must be one of {', '.join(MACHINES)}, not 'abacus'"):
         get_target("abacus")
 
 
