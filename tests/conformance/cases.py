@@ -234,6 +234,13 @@ def _deep_sums(m: Maker) -> ir.Graph:
     return m.build(m.product(x, 12))
 
 
+def _deep_convolution(m: Maker) -> ir.Graph:
+    """The same for a convolution of several tiles of pixels: channels in parts, with a residual behind it."""
+    x = m.input(1, 5, 6, 64)
+    y = m.add(m.layer(x, 7, x_zero=3), m.layer(x, 7, (1, 1)))
+    return m.build(m.op(ir.MaxPool((2, 2), (2, 2)), y))
+
+
 CASES: dict[str, Callable[[Maker], ir.Graph]] = {
     name.removeprefix("_"): case
     for name, case in globals().copy().items()
