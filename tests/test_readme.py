@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gatewright
+from gatewright.targets import MACHINES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,3 +40,8 @@ def test_the_code_map_is_complete():
     named = set(re.findall(r"`([a-z_]+)(?:\.py)?`", rows))
     packages = {path.parent.name for path in (ROOT / "src" / "gatewright").glob("*/__init__.py")}
     assert packages <= named
+
+
+def test_every_machine_is_in_the_table():
+    rows = README.split("## Machines")[1].split("##")[0]
+    assert all(f"| `{name}` |" in rows for name in MACHINES)
