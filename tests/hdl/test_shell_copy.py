@@ -162,3 +162,9 @@ def test_memory_that_was_stored_can_be_loaded_once_the_store_has_signalled() -> 
         rig.check([*program, end()])
         source = rig.bus.memory[1 << 17 : (1 << 17) + 512]
         assert (rig.bus.memory[TARGET_PLACE + 11 * 512 : TARGET_PLACE + 12 * 512] == source).all()
+
+
+def test_odd_depths() -> None:
+    program = copies(random.Random(3), 24)
+    with Rig(64, MEMORIES["stalls"], queue_depth=5, read_bursts=3, write_bursts=7) as rig:
+        rig.check(program)

@@ -55,28 +55,28 @@ class FetchUnit(wiring.Component):
         # requests
         base = Cat(self.base_low, self.base_high)
         address_low = INSTRUCTION_BYTES.bit_length() - 1
-        place = Signal(ADDRESS_WIDTH - address_low)  # of the next instruction to request, in instructions
+        boundary_bits = BURST_INSTRUCTIONS.bit_length() - 1
+        block = Signal(ADDRESS_WIDTH - address_low - boundary_bits)  # of 8 instructions in memory ...
+        place = Signal(boundary_bits)  # ... and place in it of the next instruction to request
         to_request = Signal(INDEX_WIDTH)
         reserved = Signal(range(QUEUE_DEPTH + 1))  # requested, and not yet taken from the queue
-        boundary_bits = BURST_INSTRUCTIONS.bit_length() - 1
         until_boundary = Signal(boundary_bits + 1)
         few = to_request[:boundary_bits]
         count = Signal(boundary_bits + 1)
+        last_beat = Signal(range(BURST_INSTRUCTIONS * beats_each))
         requested = self.requests.valid & self.requests.ready
         taken = Signal()  # one cycle late: it comes after the whole of the decoder
         m.d.comb += [
-            until_boundary.eq(BURST_INSTRUCTIONS - place[:boundary_bits]),
+            until_boundary.eq(BURST_INSTRUCTIONS - place),
             count.eq(Mux(~to_request[boundary_bits:].any() & (few < until_boundary), few, until_boundary)),
             self.requests.valid.eq((to_request != 0) & (reserved <= QUEUE_DEPTH - BURST_INSTRUCTIONS) & ~self.halt),
-            self.requests.p.address.eq(Cat(Const(0, address_low), place)),
-            self.requests.p.length.eq(count * beats_each - 1),
+            self.requests.p.address.eq(Cat(Const(0, address_low), place, block)),
+            last_beat.eq(count * beats_each - 1),
+            self.requests.p.length.eq(last_beat),
         ]
         with m.If(requested):
             # a burst that does not reach the boundary is the last one
-            m.d.sync += [
-                place.eq(Cat(Const(0, boundary_bits), place[boundary_bits:] + 1)),
-                to_request.eq(to_request - count),
-            ]
+            m.d.sync += [block.eq(block + 1), place.eq(0), to_request.eq(to_request - count)]
         m.d.sync += taken.eq(self.instructions.valid & self.instructions.ready)
         m.d.sync += reserved.eq(reserved + Mux(requested, count, 0) - taken)
 
@@ -98,7 +98,7 @@ class FetchUnit(wiring.Component):
             m.d.sync += received.eq(received + 1)
         with m.If(self.start):
             m.d.sync += [
-                place.eq(base[address_low:]),
+                Cat(place, block).eq(base[address_low:]),
                 to_request.eq(self.length),
                 reserved.eq(0),
                 taken.eq(0),
