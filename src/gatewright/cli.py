@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,8 @@ def compile_command(
         build = request.compile()
         show("writing", 0.5)
         folder = emit(build, output or Path("build", f"{model.stem}-{target}"))
+    if build.quantisation is not None:
+        _print(build.quantisation.table())
     print(f"{build.program.name} for {target}: {build.program.instruction_count} instructions, in {folder}")
 
 
@@ -106,8 +109,8 @@ def run_command(
         options = RunOptions(memory, seed, trace, lambda cycles: show(engine, min(1.0, cycles / limit)))
         done = run_build(build, arrays, engine, options)
     for name, array in done.outputs.items():
-        path = output if len(done.outputs) == 1 else output.with_name(f"{output.stem}-{name}{output.suffix}")
-        np.save(path, array)
+        clean = re.sub(r"[^\w.-]", "_", name)
+        np.save(output if len(done.outputs) == 1 else output.with_name(f"{output.stem}-{clean}.npy"), array)
     if engine != "evaluate":
         _remember(folder, build, engine, done.results[0])
         print(f"{done.cycles:,} cycles ({engine})")

@@ -12,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gatewright.cli import main
 from gatewright.emit import read_report
+from gatewright.engines import Run
+from gatewright.program import Result
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +160,25 @@ def test_run_takes_floats_for_integer_inputs(cli, quantised, array, tmp_path):
     for x in (integers, floats):
         cli("run", tmp_path / "b", "-i", x, "-o", f"{x}.out.npy", "--engine", "evaluate")
     np.testing.assert_array_equal(np.load(f"{integers}.out.npy"), np.load(f"{floats}.out.npy"))
+
+
+def test_several_outputs_become_files_with_their_names(cli, quantised, array, tmp_path, monkeypatch):
+    cli("compile", quantised, "--target", "fake", "-o", tmp_path / "b")
+    done = Run({"head/a:0": np.zeros(2), "b": np.ones(3)}, (Result("evaluate", {}),))
+    monkeypatch.setattr("gatewright.cli.run_build", lambda *_: done)
+    x = array("x.npy", np.zeros((1, 4), np.uint8))
+    status, _, _ = cli("run", tmp_path / "b", "-i", x, "-o", tmp_path / "y.npy", "--engine", "evaluate")
+    assert status == 0
+    assert np.load(tmp_path / "y-head_a_0.npy").shape == (2,)
+    assert np.load(tmp_path / "y-b.npy").shape == (3,)
+
+
+def test_compile_shows_what_quantisation_did(cli, floating, array, tmp_path):
+    x = array("x.npy", np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32))
+    status, out, _ = cli("compile", floating, "--target", "fake", "--calibrate", x, "-o", tmp_path / "b")
+    assert status == 0
+    assert "Quantisation, measured on 5 samples" in out
+    assert (tmp_path / "b" / "quantisation.json").exists()
 
 
 def test_verify_compares_engines_and_onnx_runtime(cli, quantised):

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from c_bus import CBus
 from fake_bus import FakeBus
 
 from gatewright.hdl.csr_map import REGISTER_MAP, ErrorCode
@@ -49,34 +50,6 @@ int run(const gw_bus *bus, const uint8_t *image, const int8_t *x, int8_t *y) {
 }
 double scale(void) { return gw_the_inputs[0].scale + gw_the_inputs[0].zero_point; }
 """
-
-READ = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32)
-WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
-WAIT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
-
-
-class CBus(ctypes.Structure):
-    _fields_ = (
-        ("context", ctypes.c_void_p),
-        ("read32", READ),
-        ("write32", WRITE),
-        ("wait_interrupt", WAIT),
-        ("memory", ctypes.c_void_p),
-        ("base", ctypes.c_uint64),
-        ("size", ctypes.c_uint64),
-    )
-
-    @classmethod
-    def around(cls, bus: FakeBus) -> "CBus":
-        return cls(
-            None,
-            READ(lambda _, offset: bus.read32(offset)),
-            WRITE(lambda _, offset, value: bus.write32(offset, value)),
-            WAIT(lambda _: bus.wait_interrupt()),
-            bus.memory.ctypes.data,
-            bus.base,
-            len(bus.memory),
-        )
 
 
 @pytest.fixture(scope="module")
