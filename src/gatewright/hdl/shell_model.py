@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatewright.hdl.axi import BURST_BEATS
+from gatewright.hdl.burst import BurstPlanner
 from gatewright.hdl.core_port import READ_LATENCY
 from gatewright.hdl.dispatch_queue import FLIGHT_DEPTH
 from gatewright.hdl.fetch import BURST_INSTRUCTIONS, QUEUE_DEPTH
@@ -20,7 +21,6 @@ from gatewright.hdl.timeline import Gate, Process, Timeline
 __all__ = ["MemoryTiming", "ModelInstruction", "ShellModel"]
 
 ROM_LATENCY = 3  # from the start to the first instruction, out of ROM
-PLAN_LATENCY = 3  # from an instruction accepted by a DMA to its first burst offered
 LOAD_OUTSTANDING, STORE_OUTSTANDING = 8, 4
 
 
@@ -242,7 +242,7 @@ class ShellModel:
             while len(accepted) >= 2:
                 yield changed
             instruction = yield from self.next_command(which)
-            accepted.append((self.time.now + PLAN_LATENCY, instruction))
+            accepted.append((self.time.now + BurstPlanner.LATENCY, instruction))
             self.time.notify(changed)
             yield 1
 

@@ -41,7 +41,7 @@ class Operator(ABC):
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:
         """The exact result, in the storage type of the inferred type; `types` are those of the operands."""
 
-    def check(self, *arrays: np.ndarray | None) -> None:
+    def check(self, *arrays: np.ndarray | None) -> None:  # noqa: B027 (most have none)
         """Raise `GraphError` when operands known at compile time (others are None) hold impossible values."""
 
     def expect_operands(self, types: Sequence[object]) -> None:
