@@ -26,7 +26,7 @@ from gatewright.targets.systolic.tiling import (
     whole,
 )
 
-__all__ = ["Emitter", "Place"]
+__all__ = ["CONSTANTS", "Emitter", "Place"]
 
 CONSTANTS = 1  # region of weights, parameters and tables
 

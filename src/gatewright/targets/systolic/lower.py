@@ -12,7 +12,7 @@ from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program, Region
 from gatewright.targets.systolic.assembler import Step, assemble, prove, synchronise
 from gatewright.targets.systolic.config import SystolicConfig
-from gatewright.targets.systolic.emitter import Emitter, Place
+from gatewright.targets.systolic.emitter import CONSTANTS, Emitter, Place
 from gatewright.targets.systolic.job import Job
 from gatewright.targets.systolic.layers import layers_of, map_layer
 from gatewright.targets.systolic.placement import LayerUse, Placement, place
@@ -47,8 +47,11 @@ def lower(graph: Graph, config: SystolicConfig) -> Program:
     placement = place(uses, size_of, outputs, config)
     memory, sizes = _memory_map(graph, outputs, placement)
     emitter = Emitter(config, memory, size_of)
+    starts = []
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
+        starts.append(len(emitter.steps))
         emitter.layer(index, mine, plan)
+    parts = [emitter.steps[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=True)]
     steps = [*emitter.steps, Step(Opcode.END)]
     synchronise(steps, config)
     prove(steps, config)
@@ -68,7 +71,7 @@ def lower(graph: Graph, config: SystolicConfig) -> Program:
         ),
         inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory, roots),
         outputs=_bindings(graph, graph.outputs, graph.output_ports, memory, roots),
-        layers=tuple(_info(layer, config) for layer in layers),
+        layers=tuple(_info(layer, config, part) for layer, part in zip(layers, parts, strict=True)),
     )
 
 
@@ -107,5 +110,8 @@ def _bindings(
     return tuple(bindings)
 
 
-def _info(layer: Layer, config: SystolicConfig) -> LayerInfo:
-    return LayerInfo(layer.output, layer.main.op.name, layer.macs, -(-layer.macs // config.multipliers))
+def _info(layer: Layer, config: SystolicConfig, steps: Sequence[Step]) -> LayerInfo:
+    loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == CONSTANTS]
+    transfer = sum(f["length"] * f["count0"] * f["count1"] for f in loads)
+    limit = -(-layer.macs // config.multipliers)
+    return LayerInfo(layer.output, layer.main.op.name, layer.macs, limit, transfer)
