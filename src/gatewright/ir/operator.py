@@ -1,6 +1,5 @@
 """What every operator is: a frozen record of attributes, a type rule and an exact meaning."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -20,7 +19,7 @@ def require(condition: bool, message: str) -> None:
 
 
 @dataclass(frozen=True)
-class Operator(ABC):
+class Operator:
     """One operator with its attributes as fields; the formula is the docstring of each subclass.
 
     `operands` names the inputs for messages; a trailing `?` marks an optional one, a trailing `*` any number of them.
@@ -33,15 +32,15 @@ class Operator(ABC):
         for field in fields(self):
             object.__setattr__(self, field.name, _frozen(getattr(self, field.name)))
 
-    @abstractmethod
     def infer(self, *types: TensorType) -> TensorType:
         """The type of the result; raises `GraphError` naming the operand or attribute that does not fit."""
+        raise GraphError(f"{type(self).__name__} must define infer")
 
-    @abstractmethod
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:
         """The exact result, in the storage type of the inferred type; `types` are those of the operands."""
+        raise GraphError(f"{type(self).__name__} must define evaluate")
 
-    def check(self, *arrays: np.ndarray | None) -> None:  # noqa: B027 (most have none)
+    def check(self, *arrays: np.ndarray | None) -> None:
         """Raise `GraphError` when operands known at compile time (others are None) hold impossible values."""
 
     def expect_operands(self, types: Sequence[object]) -> None:
