@@ -1,0 +1,70 @@
+"""How a tensor lies in memory: elements of a power of two of bits, rows padded to the alignment, little-endian."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatewright.ng.dtypes import dtype_info, int32
+from gatewright.ng.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from gatewright.ng.records import Numeric
+
+__all__ = ["aligned_shape", "memory_size", "pack", "ram_width", "unpack", "word_alignment"]
+
+
+def ram_width(dtype: dtype_info | None) -> int:
+    """Bits of one element in memory: the next power of two."""
+    width = (dtype or int32).width
+    return 1 << (width - 1).bit_length()
+
+
+def word_alignment(record: Numeric, maxi_datawidth: int) -> int:
+    """Elements that a row is a multiple of: a word of the bus, or more where parallelism asks for it."""
+    return max(-(-maxi_datawidth // ram_width(record.dtype)), record.word_alignment)
+
+
+def aligned_shape(record: Numeric, maxi_datawidth: int) -> tuple[int, ...]:
+    """The shape with its last axis rounded up to the alignment."""
+    *rows, last = record.shape
+    words = word_alignment(record, maxi_datawidth)
+    return *rows, -(-last // words) * words
+
+
+def memory_size(record: Numeric, maxi_datawidth: int) -> int:
+    """Bytes of the aligned tensor."""
+    elements = int(np.prod(aligned_shape(record, maxi_datawidth), dtype=object))
+    return -(-elements * ram_width(record.dtype) // 8)
+
+
+def pack(array: Any, dtype: dtype_info, alignment: int) -> np.ndarray:
+    """The bytes of a tensor: rows padded with zeros to `alignment` elements, elements below a byte lowest first."""
+    array = np.asarray(array).astype(np.int64)
+    last = array.shape[-1]
+    rows = np.pad(array.reshape(-1, last), [(0, 0), (0, -last % alignment)])
+    width = ram_width(dtype)
+    if width >= 8:
+        return rows.astype(f"<i{width // 8}").reshape(-1).view(np.uint8)
+    elements = np.pad(rows.reshape(-1), (0, -rows.size % (8 // width))) & ((1 << width) - 1)
+    places = np.arange(0, 8, width)
+    return np.bitwise_or.reduce(elements.reshape(-1, len(places)) << places, axis=1).astype(np.uint8)
+
+
+def unpack(data: Any, shape: tuple[int, ...], dtype: dtype_info, alignment: int) -> np.ndarray:
+    """The tensor in the bytes that `pack` made of it; more bytes may follow."""
+    *outer, last = shape
+    row = -(-last // alignment) * alignment
+    count, width = int(np.prod(outer, dtype=np.int64)) * row, ram_width(dtype)
+    needed = -(-count * width // 8)
+    data = np.ascontiguousarray(np.frombuffer(bytes(data), np.uint8) if isinstance(data, bytes) else data, np.uint8)
+    if data.size < needed:
+        raise ArgumentError(f"data must hold {needed} bytes, not {data.size}")
+    if width >= 8:
+        elements = data[:needed].view(f"<{'i' if dtype.signed else 'u'}{width // 8}").astype(np.int64)
+    else:
+        elements = ((data[:needed, None].astype(np.int64) >> np.arange(0, 8, width)) & ((1 << width) - 1)).reshape(-1)
+        if dtype.signed:
+            elements = elements - ((elements >> (width - 1)) << width)
+    return elements[:count].reshape(-1, row)[:, :last].reshape(shape)
