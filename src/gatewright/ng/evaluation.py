@@ -62,8 +62,9 @@ def finish(draft: Draft, outputs: Iterable[Numeric]) -> Network:
 
 def as_outputs(objs: object) -> list[Numeric]:
     """One tensor, several, or a mapping to them, as a list."""
-    several = [objs] if isinstance(objs, Numeric) else objs
-    found = list(several.values() if isinstance(several, Mapping) else several)  # type: ignore[call-overload]
+    found = [objs]
+    if isinstance(objs, Iterable):
+        found = list(objs.values() if isinstance(objs, Mapping) else objs)
     if not found or not all(isinstance(each, Numeric) for each in found):
         raise ArgumentError(f"outputs must be tensors of gatewright.ng, not {objs!r}")
     return found

@@ -42,6 +42,7 @@ class _Widths:
 
     def options(self, model: Any) -> QuantiseOptions:
         """The quantiser's options: symmetric, signed, for each layer the widths of what it reads and of its weights."""
+        general = _bits("operators", self.operator), _bits("variables", self.variable)
         inputs = {value.name for value in model.graph.input}
         weights = {tensor.name for tensor in model.graph.initializer}
         layers = {}
@@ -50,7 +51,6 @@ class _Widths:
                 x, w = node.input[:2]
                 read = self.given.get(x, self.placeholder if x in inputs else self.operator)
                 layers[node.name] = _bits(x, read), _bits(w, self.given.get(w, self.variable))
-        general = _bits("operators", self.operator), _bits("variables", self.variable)
         return QuantiseOptions(
             activation_bits=general[0],
             weight_bits=general[1],

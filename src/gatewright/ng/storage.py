@@ -67,16 +67,22 @@ class constant(Storage):
 
 
 class zeros(constant):
+    """Zeros in memory."""
+
     def __init__(self, shape: Any, dtype: dtype_info | None = None, name: str | None = None) -> None:
         super().__init__(np.zeros(to_shape(shape), np.int64), dtype, shape, name)
 
 
 class ones(constant):
+    """Ones in memory."""
+
     def __init__(self, shape: Any, dtype: dtype_info | None = None, name: str | None = None) -> None:
         super().__init__(np.ones(to_shape(shape), np.int64), dtype, shape, name)
 
 
 class full(constant):
+    """One number in every element, in memory."""
+
     def __init__(self, shape: Any, fill_value: int, dtype: dtype_info | None = None, name: str | None = None) -> None:
         self.fill_value = fill_value
         super().__init__(np.full(to_shape(shape), fill_value), dtype, shape, name)
@@ -113,6 +119,8 @@ class Immediate(Elementwise):
 
 @dataclass(eq=False, repr=False)
 class zeros_imm(Immediate):
+    """Zeros that take no memory."""
+
     shape: Any
     dtype: dtype_info | None = None
     name: str | None = None
@@ -126,6 +134,8 @@ class zeros_imm(Immediate):
 
 @dataclass(eq=False, repr=False)
 class ones_imm(Immediate):
+    """Ones that take no memory."""
+
     shape: Any
     dtype: dtype_info | None = None
     name: str | None = None
@@ -139,6 +149,8 @@ class ones_imm(Immediate):
 
 @dataclass(eq=False, repr=False)
 class full_imm(Immediate):
+    """One number in every element that takes no memory."""
+
     shape: Any
     fill_value: int
     dtype: dtype_info | None = None

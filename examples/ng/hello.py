@@ -1,0 +1,118 @@
+"""A small image classifier, tensor by tensor: 3 x 3 convolutions with 64 filters, pooling, two dense layers, 8 bits.
+
+    python examples/ng/hello.py [-o image.bin]
+
+It is the first network of NNgen's documentation in this project's words, with random weights. The script writes the
+network down, quantises it, evaluates it in integers, compares with real numbers, and writes the image of parameters
+that a driver copies to the accelerator's memory.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import gatewright.ng as ng
+
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Widths:
+    """The element types of the network."""
+
+    activation: ng.dtype_info = ng.int8
+    weight: ng.dtype_info = ng.int8
+    bias: ng.dtype_info = ng.int32
+    scale: ng.dtype_info = ng.int8
+    total: ng.dtype_info = ng.int32
+
+    @property
+    def one(self) -> int:
+        """The integer that stands for 1.0 in the image: half of the range."""
+        return 1 << (self.activation.width - 2)
+
+
+def describe(widths: Widths) -> list:
+    """The layers, first to last; values of variables are not set yet."""
+    image = ng.placeholder(widths.activation, (1, 32, 32, 3), name="image")
+    first = layer(ng.conv2d, image, (64, 3, 3, 3), widths, "first", strides=(1, 1, 1, 1), act_func=ng.relu)
+    pooled = ng.max_pool_serial(first, (1, 2, 2, 1), (1, 2, 2, 1), name="pooled")
+    second = layer(ng.conv2d, pooled, (64, 3, 3, 64), widths, "second", strides=(1, 1, 1, 1), act_func=ng.relu)
+    flat = ng.reshape(second, (1, -1), name="flat")
+    hidden = layer(ng.matmul, flat, (256, flat.shape[-1]), widths, "hidden", transposed_b=True, act_func=ng.relu)
+    scores = layer(ng.matmul, hidden, (CLASSES, 256), widths, "scores", transposed_b=True)
+    return [first, pooled, second, flat, hidden, scores]
+
+
+def layer(kind, x, shape, widths, name, **options):
+    """A convolution or product with weights, a bias and a scale for each output."""
+    weights = ng.variable(widths.weight, shape, name=f"{name}_weights")
+    bias = ng.variable(widths.bias, shape[:1], name=f"{name}_bias")
+    scale = ng.variable(widths.scale, shape[:1], name=f"{name}_scale")
+    result = kind(
+        x, weights, bias=bias, scale=scale, dtype=widths.activation, sum_dtype=widths.total, name=name, **options
+    )
+    result.attribute(par_ich=2, par_och=2)
+    return result
+
+
+def set_values(layers: list, seed: int = 0) -> None:
+    """Random real weights; small biases; scales of 1."""
+    random = np.random.default_rng(seed)
+    for each in layers:
+        if isinstance(each, ng.conv2d):
+            weights, bias, scale = each.args[1:]
+            weights.set_value(np.clip(random.normal(size=weights.shape), -3, 3))
+            bias.set_value(np.clip(random.normal(size=bias.shape), -3, 3) / 100)
+            scale.set_value(np.ones(scale.shape))
+
+
+def as_real_numbers(layers: list, image: np.ndarray) -> np.ndarray:
+    """The scores in floating point: what quantisation is compared with."""
+    parameters = [[tensor.value.astype(float) for tensor in each.args[1:]] for each in layers if hasattr(each, "bias")]
+    x = image
+    for weights, bias, scale in parameters[:2]:
+        size = x.shape[1]
+        padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+        x = np.maximum((np.einsum("nyxcij,oijc->nyxo", windows, weights, optimize=True) + bias) * scale, 0)
+        if size == 32:
+            x = x.reshape(1, 16, 2, 16, 2, -1).max(axis=(2, 4))
+    (weights, bias, scale), (last_weights, last_bias, last_scale) = parameters[2:]
+    hidden = np.maximum((x.reshape(1, -1) @ weights.T + bias) * scale, 0)
+    return (hidden @ last_weights.T + last_bias) * last_scale
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, help="write the image of parameters here")
+    arguments = parser.parse_args()
+
+    widths = Widths()
+    layers = describe(widths)
+    scores = layers[-1]
+    set_values(layers)
+    random = np.random.default_rng(1)
+    image = np.clip(np.rint(random.normal(size=(1, 32, 32, 3)) * widths.one / 3), -127, 127).astype(np.int64)
+    exact = as_real_numbers(layers, image / widths.one)
+
+    ng.quantize([scores], {"image": widths.one}, num_samples=4)
+    (found,) = ng.eval([scores], image=image)
+    real = found / scores.scale_factor
+    noise = float(np.square(real - exact).sum())
+    print("scores             ", *found[0])
+    print("class              ", int(found.argmax()), "in floating point", int(exact.argmax()))
+    print(f"signal to noise     {10 * np.log10(float(np.square(exact).sum()) / noise):.1f} dB")
+
+    addresses = ng.address_map([scores])
+    print(addresses, end="")
+    parameters = ng.export_ndarray([scores])
+    print(f"image of parameters {parameters.size} bytes")
+    if arguments.output is not None:
+        arguments.output.write_bytes(parameters.tobytes())
+
+
+if __name__ == "__main__":
+    main()
