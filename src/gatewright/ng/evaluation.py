@@ -62,10 +62,11 @@ def finish(draft: Draft, outputs: Iterable[Numeric]) -> Network:
 
 def as_outputs(objs: object) -> list[Numeric]:
     """One tensor, several, or a mapping to them, as a list."""
-    found = [objs]
+    given_objs: list[object] = [objs]
     if isinstance(objs, Iterable):
-        found = list(objs.values() if isinstance(objs, Mapping) else objs)
-    if not found or not all(isinstance(each, Numeric) for each in found):
+        given_objs = list(objs.values() if isinstance(objs, Mapping) else objs)
+    found = [each for each in given_objs if isinstance(each, Numeric)]
+    if not found or len(found) != len(given_objs):
         raise ArgumentError(f"outputs must be tensors of gatewright.ng, not {objs!r}")
     return found
 
