@@ -94,7 +94,7 @@ def pools(ng, seed):
 def pairs(ng, seed):
     random = Numbers(seed)
     shapes = random.pick(((2, 3, 4), (2, 3, 4)), ((2, 3, 4), (4,)), ((2, 3, 4), (1,)), ((2, 1, 4), (2, 3, 1)))
-    a, b = (ng.placeholder(ng.int16, shape, name=name) for shape, name in zip(shapes, "ab"))  # noqa: B905
+    a, b = (ng.placeholder(ng.int16, shape, name=name) for shape, name in zip(shapes, "ab", strict=True))
     scales = random.randint(1, 50, 2).tolist()
     outputs = [
         ng.add(a, b),
