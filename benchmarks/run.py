@@ -47,13 +47,13 @@ def _measure(say: Callable[[str], None], all_areas: bool) -> Findings:
     """Cycles first; times after them, when everything they need has been built."""
     networks = [measure(case, say) for case in NETWORKS]
     arrays = [measure(case, say) for case in ARRAYS]
-    timed = speeds(say)
+    timed, load = speeds(say), os.getloadavg()[0]
     built = builds(say)
     costs = [cost_of(machine, say, all_areas or machine in SYNTHESISED) for machine in MACHINES]
     checks = [check for one in (*networks, *arrays) for check in one.checks]
     checks += [check for cost in costs for check in cost.checks]
     checks += [*_timing_checks(timed), *_build_checks(built)]
-    return Findings(networks, arrays, costs, timed, built, checks, os.cpu_count() or 1, os.getloadavg()[0])
+    return Findings(networks, arrays, costs, timed, built, checks, os.cpu_count() or 1, load)
 
 
 def _timing_checks(timed: Iterable[Speed]) -> list[Check]:
