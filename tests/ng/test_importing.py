@@ -97,7 +97,7 @@ def test_names_and_kinds(residual):
     assert kinds["scores"] == "matmul"
     assert operators["a/relu"].padding == (1, 1, 1, 1)
     assert operators["mean"].ksize == (1, 4, 4, 1)
-    assert placeholders["x"].layout is None
+    assert (placeholders["x"].layout, placeholders["x"].onnx_layout) == ("NHWC", "NCHW")
     assert len(constants) == 1
     assert all(ng.is_elementwise_operator(operators[name]) for name in ("sum", "curve"))
 

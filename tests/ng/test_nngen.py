@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gatewright import passes
+
 RECORDED = Path(__file__).with_name("nngen_1_3_4.npz")
 
 
@@ -163,6 +165,21 @@ def test_the_same_numbers(make, seed, recorded):
         expected = recorded[f"{make.__name__}.{seed}.{index}"]
         assert found.shape == expected.shape
         np.testing.assert_array_equal(found, expected, str(outputs[index]))
+
+
+@pytest.mark.parametrize(("make", "seed"), CASES[::3], ids=lambda part: getattr(part, "__name__", part))
+@pytest.mark.parametrize("steps", [passes.PASSES, (*passes.PASSES, passes.to_signed)], ids=["all", "signed"])
+def test_no_pass_changes_them(make, seed, steps, recorded):
+    ng = import_module("gatewright.ng")
+    outputs, inputs = make(ng, seed)
+    graph = passes.run_passes(ng.design(outputs, "network").network.graph, steps)
+    given = [
+        port.encode(inputs[port.name].astype(value.type.dtype.storage))
+        for value, port in zip(graph.inputs, graph.input_ports, strict=True)
+    ]
+    results = graph.evaluate(*given)
+    for index, (name, port) in enumerate(zip(graph.outputs, graph.output_ports, strict=True)):
+        np.testing.assert_array_equal(port.decode(results[name]), recorded[f"{make.__name__}.{seed}.{index}"])
 
 
 def record():

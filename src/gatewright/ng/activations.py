@@ -61,13 +61,17 @@ class Activation(Elementwise):
 
 
 @dataclass(eq=False, repr=False)
-class relu(Activation):
-    """`y = max(x, 0)`."""
+class _Simple(Activation):
+    """A function without numbers of its own."""
 
     features: Numeric
     dtype: dtype_info | None = None
     name: str | None = None
     par: int = 1
+
+
+class relu(_Simple):
+    """`y = max(x, 0)`."""
 
     def bounds(self, low: int, high: int) -> tuple[int, int] | None:
         return max(low, 0), max(high, 0)
@@ -80,14 +84,8 @@ class relu6(relu):
         return max(low, 0), max(min(high, round(self.factor) * 6), 0)
 
 
-@dataclass(eq=False, repr=False)
-class leaky_relu_base(Activation):
+class leaky_relu_base(_Simple):
     """`y = x` where x is at least 0, else `x · slope / 2^rshift`, half away from zero."""
-
-    features: Numeric
-    dtype: dtype_info | None = None
-    name: str | None = None
-    par: int = 1
 
     slope: ClassVar[int]
     rshift: ClassVar[int]

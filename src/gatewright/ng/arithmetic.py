@@ -20,53 +20,36 @@ if TYPE_CHECKING:
 __all__ = ["add", "clip", "multiply", "rshift", "rshift_round", "scaled_add", "scaled_multiply", "sub"]
 
 
+@dataclass(eq=False, repr=False)
 class _Binary(Elementwise):
     """An operator of x and y."""
 
     x: Numeric
     y: Numeric
+    dtype: dtype_info | None = None
+    name: str | None = None
+    par: int = 1
 
     def __post_init__(self) -> None:
         self._elementwise(self.x, self.y)
 
 
-@dataclass(eq=False, repr=False)
 class add(_Binary):
     """`z = x + y`."""
-
-    x: Numeric
-    y: Numeric
-    dtype: dtype_info | None = None
-    name: str | None = None
-    par: int = 1
 
     def lower(self, draft: Draft) -> str:
         return _sum(draft, self, (1, 1), 0, _range(draft, self))
 
 
-@dataclass(eq=False, repr=False)
 class sub(_Binary):
     """`z = x - y`."""
-
-    x: Numeric
-    y: Numeric
-    dtype: dtype_info | None = None
-    name: str | None = None
-    par: int = 1
 
     def lower(self, draft: Draft) -> str:
         return _sum(draft, self, (1, -1), 0, _range(draft, self))
 
 
-@dataclass(eq=False, repr=False)
 class multiply(_Binary):
     """`z = x · y`."""
-
-    x: Numeric
-    y: Numeric
-    dtype: dtype_info | None = None
-    name: str | None = None
-    par: int = 1
 
     def lower(self, draft: Draft) -> str:
         return _product(draft, self, 0, _range(draft, self))
@@ -90,28 +73,14 @@ class _Shifted(_Binary):
         return draft.add(each, draft.broadcast(x, self.shape, "x"), draft.broadcast(y, self.shape, "y"))
 
 
-@dataclass(eq=False, repr=False)
 class rshift(_Shifted):
     """`z = x / 2^y`, towards minus infinity."""
-
-    x: Numeric
-    y: Numeric
-    dtype: dtype_info | None = None
-    name: str | None = None
-    par: int = 1
 
     rounding = Rounding.FLOOR
 
 
-@dataclass(eq=False, repr=False)
 class rshift_round(_Shifted):
     """`z = x / 2^y`, half away from zero."""
-
-    x: Numeric
-    y: Numeric
-    dtype: dtype_info | None = None
-    name: str | None = None
-    par: int = 1
 
     rounding = Rounding.HALF_AWAY
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gatewright import ir
-from gatewright.ng.activations import sigmoid
+from gatewright.ng.activations import relu6, sigmoid
 from gatewright.ng.arithmetic import add, multiply, rshift, rshift_round, scaled_add, scaled_multiply, sub
 from gatewright.ng.draft import Draft, as_integers
 from gatewright.ng.dtypes import int32
@@ -119,6 +119,8 @@ class _Calibrator:
         shift = 0
         if "rshift_out" not in record.vectors:
             largest, high = self._largest_result(record), _greatest(record)
+            if isinstance(record.act_func, relu6):
+                largest = min(largest, round(6 * fine))
             shift = _least_shift(largest, high)
             if shift and scale is not None:
                 fine *= _fill(record, scale, largest / (high * 2.0**shift))

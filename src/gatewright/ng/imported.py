@@ -112,6 +112,7 @@ class Records:
         for value, port in zip(graph.inputs, graph.input_ports, strict=True):
             record = self.by_value[value.name]
             record.perm = port.permutation
+            record.layout, record.onnx_layout = _layouts(port)
             record.scale_factor = 1 / port.scale if port.scale else 1.0
         self.inputs = {port.name: port for port in graph.input_ports}
         self.outputs = OrderedDict((port.name, self.by_value[name]) for name, port in _ends(graph))
@@ -121,8 +122,10 @@ class Records:
             record.nodes, record.quantized = nodes, True
             record.scale_factor = factors.get(record.name or "", record.args[0].scale_factor)
         for name, port in _ends(graph):
-            self.by_value[name].perm = port.permutation
-            self.by_value[name].scale_factor = 1 / port.scale if port.scale else self.by_value[name].scale_factor
+            record = self.by_value[name]
+            record.perm = port.permutation
+            record.layout, record.onnx_layout = _layouts(port)
+            record.scale_factor = 1 / port.scale if port.scale else record.scale_factor
 
     def of_kind(self, kind: type) -> list[Numeric]:
         """The records of one kind, in the order of the graph."""
@@ -199,6 +202,11 @@ def _storage(kind: type, value: ir.Constant) -> Storage:
     if kind is constant:
         return constant(value.array, dtype, value.type.shape, value.name)
     return variable(dtype, value.type.shape, value.name)
+
+
+def _layouts(port: ir.Port) -> tuple[str | None, str | None]:
+    """The order of axes here and in the model, of images that the port turns."""
+    return ("NHWC", "NCHW") if port.permutation == (0, 2, 3, 1) else (None, None)
 
 
 def _ends(graph: ir.Graph) -> list[tuple[str, ir.Port]]:

@@ -118,33 +118,26 @@ class Immediate(Elementwise):
 
 
 @dataclass(eq=False, repr=False)
-class zeros_imm(Immediate):
-    """Zeros that take no memory."""
-
+class _Filled(Immediate):
     shape: Any
     dtype: dtype_info | None = None
     name: str | None = None
     par: int = 1
+
+    def __post_init__(self) -> None:
+        self._fill()
+
+
+class zeros_imm(_Filled):
+    """Zeros that take no memory."""
 
     fill_value = 0
 
-    def __post_init__(self) -> None:
-        self._fill()
 
-
-@dataclass(eq=False, repr=False)
-class ones_imm(Immediate):
+class ones_imm(_Filled):
     """Ones that take no memory."""
 
-    shape: Any
-    dtype: dtype_info | None = None
-    name: str | None = None
-    par: int = 1
-
     fill_value = 1
-
-    def __post_init__(self) -> None:
-        self._fill()
 
 
 @dataclass(eq=False, repr=False)
