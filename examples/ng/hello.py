@@ -1,10 +1,10 @@
 """A small image classifier, tensor by tensor: 3 x 3 convolutions with 64 filters, pooling, two dense layers, 8 bits.
 
-    python examples/ng/hello.py [-o image.bin]
+    python examples/ng/hello.py [-o image.bin] [--simulate]
 
 It is the first network of NNgen's documentation in this project's words, with random weights. The script writes the
 network down, quantises it, evaluates it in integers, compares with real numbers, and writes the image of parameters
-that a driver copies to the accelerator's memory.
+that a driver copies to the accelerator's memory. With --simulate, the generated Verilog computes the same.
 """
 
 import argparse
@@ -88,6 +88,7 @@ def as_real_numbers(layers: list, image: np.ndarray) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, help="write the image of parameters here")
+    parser.add_argument("--simulate", action="store_true", help="run the Verilog as well")
     arguments = parser.parse_args()
 
     widths = Widths()
@@ -112,6 +113,10 @@ def main() -> None:
     print(f"image of parameters {parameters.size} bytes")
     if arguments.output is not None:
         arguments.output.write_bytes(parameters.tobytes())
+    if arguments.simulate:
+        simulated = ng.simulate([scores], image=image)
+        agree = np.array_equal(simulated.outputs[0], found)
+        print(f"simulated           {simulated.cycles} cycles, {'the same scores' if agree else 'OTHER SCORES'}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +36,7 @@ class rescale(Elementwise):
     par = 1
 
 
+_SUMS = ir.Conv2d | ir.MatMul
 _KINDS: Mapping[type[ir.Operator], type[Operator]] = {
     ir.Conv2d: conv2d,
     ir.MatMul: matmul,
@@ -166,9 +166,6 @@ def _groups(graph: ir.Graph) -> list[tuple[ir.Node, ...]]:
     return list(groups.values())
 
 
-_SUMS = ir.Conv2d | ir.MatMul
-
-
 def _kind(op: ir.Operator) -> type[Operator]:
     """What NNgen would call it; pools whose windows do not overlap are `_serial`."""
     if isinstance(op, ir.MaxPool | ir.AveragePool):
@@ -182,14 +179,11 @@ def _kind(op: ir.Operator) -> type[Operator]:
 def _attributes(op: ir.Operator) -> dict[str, Any]:
     """The arguments of NNgen's that describe a node, for scripts that look at them."""
     found: dict[str, Any] = {}
-    names = {each.name for each in fields(op)}
-    if "strides" in names:
-        found["strides"] = (1, *getattr(op, "strides"), 1)  # noqa: B009 - not every operator has it
-    if "pads" in names and not isinstance(op, ir.Pad):
-        top, left, bottom, right = getattr(op, "pads")  # noqa: B009
-        found["padding"] = (top, bottom, left, right)
-    if "kernel" in names:
-        found["ksize"] = (1, *getattr(op, "kernel"), 1)  # noqa: B009
+    if isinstance(op, ir.Conv2d | ir.MaxPool | ir.AveragePool):
+        top, left, bottom, right = op.pads
+        found |= {"strides": (1, *op.strides, 1), "padding": (top, bottom, left, right)}
+    if isinstance(op, ir.MaxPool | ir.AveragePool):
+        found["ksize"] = (1, *op.kernel, 1)
     return found
 
 
