@@ -45,9 +45,10 @@ Tools that were started to build something: an empty cache at first, each run a 
 
 _TOOLS = """\
 Absolute times are of a shared, noisy machine ({processors} processors, load average {load:.1f} right after, our own
-part included): the best of three, wall clock and processor time. Ratios are to a peer measured in the same minute, wall
-clock by wall clock. A bound is kept if the wall clock keeps it; where the wall clock is more than half as long again as
-the time computed, the machine was busy with other work, and the processor time decides.
+part included): wall clock and processor time, each the best of three runs or, where they are short, of two seconds of
+them. Ratios are to a peer measured in the same minute, wall clock by wall clock. A bound is kept if the wall clock
+keeps it; where the wall clock is more than half as long again as the time computed, the machine was busy with other
+work, and the processor time decides.
 """
 
 _ARRAYS = """\

@@ -63,7 +63,7 @@ def test_processor_time_counts_where_others_had_the_processor(timing, verdict):
 def test_a_timing_is_the_best_of_several():
     calls = []
     timing = best_of(3, lambda: calls.append(1))
-    assert len(calls) == 3
+    assert len(calls) >= 3
     assert 0 <= timing.wall < 1
 
 
