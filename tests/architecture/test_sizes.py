@@ -49,5 +49,5 @@ def test_functions_take_few_parameters():
 def test_every_package_is_counted(capsys):
     sizes.main()
     printed = capsys.readouterr().out
-    for name in ("ir", "hdl", "targets/systolic", "in all"):
+    for name in ("ir", "hdl", "targets/array", "in all"):
         assert f"  {name}\n" in printed

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gatewright.targets.systolic.config import SystolicConfig
+from gatewright.targets.array.config import ArrayConfig
 
 __all__ = ["SYSTOLIC"]
 
-SYSTOLIC: dict[str, SystolicConfig] = {
-    "8x8": SystolicConfig(),
-    "4x16": SystolicConfig(rows=4, columns=16, post_lanes=8, bus_bits=128),
+SYSTOLIC: dict[str, ArrayConfig] = {
+    "8x8": ArrayConfig(),
+    "4x16": ArrayConfig(rows=4, columns=16, post_lanes=8, bus_bits=128),
     # small scratchpads: most layers are cut into tiles
-    "3x5_dyadic": SystolicConfig(
+    "3x5_dyadic": ArrayConfig(
         rows=3,
         columns=5,
         post_lanes=2,

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from gatewright.passes import run_passes
-from gatewright.targets.systolic.config import SystolicConfig
-from gatewright.targets.systolic.lower import lower
-from gatewright.targets.systolic.model import execute
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.lower import lower
+from gatewright.targets.array.model import execute
 from tests.conformance.cases import CASES, Maker, inputs_of
 from tests.conformance.machines import SYSTOLIC
 
 CONFIGS = SYSTOLIC | {
     # the smallest scratchpads, the widest bus, one lane
-    "8x8_tiny": SystolicConfig(
+    "8x8_tiny": ArrayConfig(
         post_lanes=1, bus_bits=256, activation_bytes=2048, output_bytes=2048, weight_bytes=2048, parameter_bytes=1024
     ),
-    "1x1": SystolicConfig(rows=1, columns=1, post_lanes=1, queue_depth=2),
+    "1x1": ArrayConfig(rows=1, columns=1, post_lanes=1, queue_depth=2),
 }
 
 

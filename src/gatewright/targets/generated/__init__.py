@@ -15,13 +15,13 @@ from gatewright.hdl.instruction import INSTRUCTION_BYTES
 from gatewright.ir import Graph
 from gatewright.passes import Pass, to_signed
 from gatewright.program import Program, Result
+from gatewright.targets.array.cycles import count_cycles
+from gatewright.targets.array.hdl.machine import Rom, emit_machine, memory_bytes, multipliers_outside_array
+from gatewright.targets.array.lower import lower
+from gatewright.targets.array.model import execute
 from gatewright.targets.generated.choose import choose
 from gatewright.targets.generated.config import GeneratedConfig
 from gatewright.targets.generated.supports import SUPPORT
-from gatewright.targets.systolic.cycles import count_cycles
-from gatewright.targets.systolic.hdl.machine import Rom, emit_machine, memory_bytes, multipliers_outside_array
-from gatewright.targets.systolic.lower import lower
-from gatewright.targets.systolic.model import execute
 from gatewright.targets.target import Support, Target
 
 __all__ = ["GeneratedConfig", "GeneratedTarget"]
@@ -39,11 +39,11 @@ class GeneratedTarget(Target[GeneratedConfig]):
 
     def lower(self, graph: Graph, config: GeneratedConfig) -> Program:
         chosen = choose(graph, replace(config, program_bytes=0, program_digest=""))
-        program = lower(graph, chosen.array())
+        program = lower(graph, chosen.array(), self.name)
         code = program.regions[0].data
         digest = hashlib.sha256(code).hexdigest()[:16]
         chosen = replace(chosen, program_bytes=len(code), program_digest=digest)
-        return replace(program, target=self.name, config=asdict(chosen), config_digest=chosen.digest())
+        return replace(program, config=asdict(chosen), config_digest=chosen.digest())
 
     def run(self, program: Program, inputs: Sequence[np.ndarray]) -> Result:
         array = self.config_of(program).array()

@@ -17,12 +17,12 @@ from gatewright.errors import ConfigError
 from gatewright.ir import Graph
 from gatewright.passes import Layer
 from gatewright.program import Program
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.cycles import count_cycles
+from gatewright.targets.array.layers import layers_of
+from gatewright.targets.array.lower import lower
+from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.generated.config import GeneratedConfig
-from gatewright.targets.systolic.config import SystolicConfig
-from gatewright.targets.systolic.cycles import count_cycles
-from gatewright.targets.systolic.layers import layers_of
-from gatewright.targets.systolic.lower import lower
-from gatewright.targets.systolic.timing import drain_cycles
 
 __all__ = ["choose"]
 
@@ -99,11 +99,11 @@ def _shape(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
     return replace(wish, rows=rows, columns=columns, post_lanes=lanes)
 
 
-def _trial(wish: GeneratedConfig, rows: int, columns: int) -> SystolicConfig:
+def _trial(wish: GeneratedConfig, rows: int, columns: int) -> ArrayConfig:
     """A configuration to compare shapes with; half as many lanes as columns, unless told otherwise."""
     most = 1 << (columns - 1).bit_length()
     lanes = min(wish.post_lanes or max(1, most // 2), most)
-    return SystolicConfig(
+    return ArrayConfig(
         rows=rows,
         columns=columns,
         post_lanes=lanes,
@@ -114,7 +114,7 @@ def _trial(wish: GeneratedConfig, rows: int, columns: int) -> SystolicConfig:
     )
 
 
-def _layer_time(graph: Graph, layer: Layer, config: SystolicConfig) -> int:
+def _layer_time(graph: Graph, layer: Layer, config: ArrayConfig) -> int:
     """Cycles of the array, or of the bus for the weights where these take longer."""
     node = layer.main
     if not isinstance(node.op, ir.Conv2d | ir.MatMul):

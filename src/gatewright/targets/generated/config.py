@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from gatewright.errors import ConfigError
-from gatewright.targets.systolic.config import SystolicConfig
+from gatewright.targets.array.config import ArrayConfig
 
 __all__ = ["GeneratedConfig"]
 
@@ -80,10 +80,10 @@ class GeneratedConfig:
         """Whether the machine is made."""
         return bool(self.program_digest)
 
-    def array(self) -> SystolicConfig:
+    def array(self) -> ArrayConfig:
         """The array machine inside; only where all is chosen."""
-        names = set(SystolicConfig.names()) & {field.name for field in fields(self)}
-        return SystolicConfig(**{name: getattr(self, name) for name in names})
+        names = set(ArrayConfig.names()) & {field.name for field in fields(self)}
+        return ArrayConfig(**{name: getattr(self, name) for name in names})
 
     def digest(self) -> int:
         """32-bit hash of all choices and the program."""

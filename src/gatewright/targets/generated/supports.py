@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gatewright.ir import Graph, Node
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.supports import SUPPORT as ARRAY_SUPPORT
 from gatewright.targets.generated.config import GeneratedConfig
-from gatewright.targets.systolic.config import SystolicConfig
-from gatewright.targets.systolic.supports import SUPPORT as ARRAY_SUPPORT
 from gatewright.targets.target import Predicate, Rule, Support
 
 __all__ = ["SUPPORT"]
@@ -16,7 +16,7 @@ def _within_budget(refuse: Predicate) -> Predicate:
 
     def refuse_for(node: Node, graph: Graph, config: GeneratedConfig) -> str | None:
         room = 1 << (min(config.memory_bytes, 1 << 20).bit_length() - 1)
-        largest = SystolicConfig(
+        largest = ArrayConfig(
             bus_bits=config.bus_bits,
             multiplier_width=config.multiplier_width,
             accumulator_width=config.accumulator_width or 32,

@@ -11,28 +11,30 @@ from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
 from gatewright.ir import Graph
 from gatewright.passes import Pass, to_signed
 from gatewright.program import Program, Result
-from gatewright.targets.systolic.config import SystolicConfig
-from gatewright.targets.systolic.cycles import count_cycles
-from gatewright.targets.systolic.hdl.array import emit_core
-from gatewright.targets.systolic.lower import lower
-from gatewright.targets.systolic.model import execute
-from gatewright.targets.systolic.supports import SUPPORT
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.cycles import count_cycles
+from gatewright.targets.array.hdl.array import emit_core
+from gatewright.targets.array.lower import lower
+from gatewright.targets.array.model import execute
+from gatewright.targets.array.supports import SUPPORT
 from gatewright.targets.target import Support, Target
 
 __all__ = ["SystolicConfig", "SystolicTarget"]
 
+SystolicConfig = ArrayConfig
 
-class SystolicTarget(Target[SystolicConfig]):
+
+class SystolicTarget(Target[ArrayConfig]):
     """See `docs/machines/systolic.md`."""
 
     name: ClassVar[str] = "systolic"
     summary: ClassVar[str] = "output-stationary array of rows x columns, W8A8, dyadic or multiplier requantisation"
-    config_type: ClassVar[type] = SystolicConfig
+    config_type: ClassVar[type] = ArrayConfig
     supports: ClassVar[Support] = SUPPORT
     passes: ClassVar[tuple[Pass, ...]] = (to_signed,)
     top: ClassVar[str] = "gatewright_systolic"
 
-    def lower(self, graph: Graph, config: SystolicConfig) -> Program:
+    def lower(self, graph: Graph, config: ArrayConfig) -> Program:
         return lower(graph, config)
 
     def run(self, program: Program, inputs: Sequence[np.ndarray]) -> Result:
@@ -41,35 +43,35 @@ class SystolicTarget(Target[SystolicConfig]):
         count = count_cycles(program, config)
         return Result("model", outputs, count.cycles, count.counters, count.layers)
 
-    def hardware(self, config: SystolicConfig) -> str:
-        from gatewright.targets.systolic.hdl.machine import emit_machine
+    def hardware(self, config: ArrayConfig) -> str:
+        from gatewright.targets.array.hdl.machine import emit_machine
 
         return emit_machine(config, self.top)
 
-    def core(self, config: SystolicConfig) -> str:
+    def core(self, config: ArrayConfig) -> str:
         return emit_core(config)
 
-    def register_map(self, config: SystolicConfig) -> RegisterMap:
+    def register_map(self, config: ArrayConfig) -> RegisterMap:
         return REGISTER_MAP
 
-    def digest(self, config: SystolicConfig) -> int:
+    def digest(self, config: ArrayConfig) -> int:
         return config.digest()
 
-    def data_width(self, config: SystolicConfig) -> int:
+    def data_width(self, config: ArrayConfig) -> int:
         return config.bus_bits
 
-    def multipliers(self, config: SystolicConfig) -> int:
+    def multipliers(self, config: ArrayConfig) -> int:
         return config.multipliers
 
-    def multipliers_outside_array(self, config: SystolicConfig) -> int:
-        from gatewright.targets.systolic.hdl.machine import multipliers_outside_array
+    def multipliers_outside_array(self, config: ArrayConfig) -> int:
+        from gatewright.targets.array.hdl.machine import multipliers_outside_array
 
         return multipliers_outside_array(config)
 
-    def memory_bytes(self, config: SystolicConfig) -> int:
-        from gatewright.targets.systolic.hdl.machine import memory_bytes
+    def memory_bytes(self, config: ArrayConfig) -> int:
+        from gatewright.targets.array.hdl.machine import memory_bytes
 
         return memory_bytes(config)
 
-    def multiplier_bits(self, config: SystolicConfig) -> int:
+    def multiplier_bits(self, config: ArrayConfig) -> int:
         return config.multiplier_width or 17

@@ -1,0 +1,324 @@
+"""From a list of instructions without tokens to a program that keeps every order that matters, and the proof of it.
+
+`effects` says what an instruction reads and writes, from its fields alone. `synchronise` inserts the fewest tokens such
+that no instruction of one queue starts before the instructions of other queues that it depends on have completed.
+`prove` checks a finished program independently of how its tokens came about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gatewright.errors import ProgramError
+from gatewright.hdl.instruction import (
+    INSTRUCTION_BYTES,
+    TOKEN_WIDTH,
+    InstructionLayout,
+    Memory,
+    Opcode,
+    Queue,
+    pack,
+    unpack,
+)
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.isa import LAYOUTS, MNEMONICS, PIXEL_LEVELS, Operation
+
+__all__ = ["Access", "Step", "assemble", "decode", "disassemble", "prove", "synchronise"]
+
+_QUEUES = {Opcode.LOAD: Queue.LOAD, Opcode.STORE: Queue.STORE}
+
+
+@dataclass(frozen=True)
+class Access:
+    """Bytes [start, stop) of a memory: a scratchpad, or a region named ("region", index)."""
+
+    space: object
+    start: int
+    stop: int
+    writes: bool
+
+
+@dataclass
+class Step:
+    """One instruction on its way to a program."""
+
+    opcode: Opcode
+    fields: dict[str, int] = field(default_factory=dict)
+    queue: Queue = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queue = _QUEUES.get(self.opcode, Queue.COMPUTE)
+
+    @property
+    def layout(self) -> InstructionLayout:
+        return LAYOUTS[self.opcode]
+
+    def word(self) -> int:
+        return pack(self.layout, {"opcode": self.opcode, **self.fields})
+
+
+class Effects:
+    """What each instruction of a sequence touches; remembers the configuration that COMPUTE depends on."""
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        self.pixels: Mapping[str, int] = {}
+        self.taps: Mapping[str, int] = {}
+        self.post: Mapping[str, int] = {}
+
+    def of(self, step: Step) -> list[Access]:
+        fields = step.fields
+        if step.opcode in (Opcode.LOAD, Opcode.STORE):
+            return self._transfer(step)
+        if step.opcode == Operation.CONFIG_PIXELS:
+            self.pixels = fields
+        elif step.opcode == Operation.CONFIG_TAPS:
+            self.taps = fields
+        elif step.opcode == Operation.CONFIG_POST:
+            self.post = fields
+        elif step.opcode == Operation.COMPUTE:
+            return [access for access in self._compute(fields) if access.stop > access.start]
+        return []
+
+    def _transfer(self, step: Step) -> list[Access]:
+        f = step.fields
+        store = step.opcode == Opcode.STORE
+        steps = [(f["count0"] - 1) * f["stride0"], (f["count1"] - 1) * f["stride1"]]
+        low = f["offset"] + sum(min(0, step) for step in steps)
+        high = f["offset"] + sum(max(0, step) for step in steps) + f["length"]
+        size = f["length"] * f["count0"] * f["count1"]
+        scratch = Access(Memory(f["memory"]), f["scratch"], f["scratch"] + size, not store)
+        return [scratch, Access(("region", f["region"]), low, high, store)]
+
+    def _compute(self, f: Mapping[str, int]) -> Iterable[Access]:
+        config, taps, post = self.config, self.taps, self.post
+        counts = [self.pixels[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [f["outer_count"]]
+        yield from self._feed(f, counts)
+        depth = taps["words"] * taps["count_s"] * taps["count_r"] * config.feed_bytes
+        stop = f["weight_base"] + f["filter_tiles"] * depth * config.weight_word_bytes
+        yield Access(Memory.WEIGHT, f["weight_base"], min(stop, config.weight_bytes), False)
+        yield Access(Memory.WEIGHT, 0, stop - config.weight_bytes, False)  # rows of weights wrap
+        if not f["last"]:
+            return
+        parameters = f["filter_tiles"] * config.lane_groups * config.parameter_word_bytes
+        yield Access(Memory.PARAMETER, f["parameter_base"], f["parameter_base"] + parameters, False)
+        pixels = counts[0] * counts[1] * counts[2] * counts[3] // post["pool_count"]
+        rows = -(-pixels // post["out_count"])
+        row_step = post["out_delta"] + (post["out_count"] - 1) * post["out_step"]
+        span = (rows - 1) * row_step + (min(pixels, post["out_count"]) - 1) * post["out_step"]
+        span += (f["filter_tiles"] - 1) * post["filter_step"] + f["last_columns"]
+        if f["filter_tiles"] > 1:
+            span = max(span, span - f["last_columns"] - post["filter_step"] + config.columns)
+        if post["to_activation"]:
+            yield Access(Memory.ACTIVATION, f["activation_base"], f["activation_base"] + span, True)
+        if post["to_output"]:
+            yield Access(Memory.OUTPUT, f["output_base"], f["output_base"] + span, True)
+        if post["residual"]:
+            yield Access(Memory.OUTPUT, f["residual_base"], f["residual_base"] + span, False)
+        if post["table"]:
+            yield Access(Memory.TABLE, 0, 256, False)
+
+    def _feed(self, f: Mapping[str, int], counts: Sequence[int]) -> Iterable[Access]:
+        """The bounding range of the bytes inside the image that the feed reads."""
+        pixels, taps = self.pixels, self.taps
+        y, x = [f["y0"], f["y0"]], [f["x0"], f["x0"]]
+        back_y = back_x = 0
+        for level in range(PIXEL_LEVELS):
+            step_y, step_x = pixels[f"dy{level}"] + back_y, pixels[f"dx{level}"] + back_x
+            for bounds, step in ((y, step_y), (x, step_x)):
+                bounds[step > 0] += step * (counts[level] - 1)
+            back_y, back_x = back_y + step_y * (counts[level] - 1), back_x + step_x * (counts[level] - 1)
+        feed = self.config.feed_bytes
+        segment = (taps["words"] - 1) * feed
+        step_s = taps["dx_s"] + segment
+        x[1] += segment + step_s * (taps["count_s"] - 1) + feed - 1
+        y[1] += taps["dy_r"] * (taps["count_r"] - 1)
+        y, x = [max(y[0], 0), min(y[1], f["height"] - 1)], [max(x[0], 0), min(x[1], taps["row_bytes"] - 1)]
+        if y[0] <= y[1] and x[0] <= x[1]:
+            base = f["base"] if f["base"] < 1 << 19 else f["base"] - (1 << 20)
+            yield Access(
+                Memory.ACTIVATION, base + y[0] * taps["pitch"] + x[0], base + y[1] * taps["pitch"] + x[1] + 1, False
+            )
+
+
+class _Conflicts:
+    """Accesses so far, in each space, reads and writes apart.
+
+    Bytes that cannot matter any more are forgotten: those that a later write covers, and those of a read that a later
+    read by the same queue covers (queues complete in order). Of a space that is never written nothing is kept.
+    """
+
+    def __init__(self, written: frozenset[object]) -> None:
+        self.written = written
+        self.reads: dict[object, list[_Entry]] = {}
+        self.writes: dict[object, list[_Entry]] = {}
+
+    def before(self, access: Access) -> list[int]:
+        """Indices of earlier instructions that must not run at the same time as one with this access."""
+        kinds = (self.reads, self.writes) if access.writes else (self.writes,)
+        start, stop = access.start, access.stop
+        return [index for kind in kinds for s, e, index, _ in kind.get(access.space, ()) if s < stop and start < e]
+
+    def add(self, access: Access, index: int, queue: Queue) -> None:
+        if access.space not in self.written:
+            return
+        entry = (access.start, access.stop, index, int(queue))
+        reads = self.reads.setdefault(access.space, [])
+        if access.writes:
+            writes = self.writes.setdefault(access.space, [])
+            reads[:] = _without(reads, access, None)
+            writes[:] = _without(writes, access, None)
+            writes.append(entry)
+        else:
+            reads[:] = _without(reads, access, queue)
+            reads.append(entry)
+
+
+_Entry = tuple[int, int, int, int]  # start, stop, instruction, its queue
+
+
+def _without(entries: list[_Entry], access: Access, queue: Queue | None) -> list[_Entry]:
+    """Entries (of one queue, or of all) less the bytes of an access."""
+    start, stop = access.start, access.stop
+    kept: list[_Entry] = []
+    for entry in entries:
+        s, e, index, owner = entry
+        if e <= start or stop <= s or (queue is not None and owner != queue):
+            kept.append(entry)
+            continue
+        if s < start:
+            kept.append((s, start, index, owner))
+        if stop < e:
+            kept.append((stop, e, index, owner))
+    return kept
+
+
+def _accesses(steps: Sequence[Step], config: ArrayConfig) -> tuple[list[list[Access]], frozenset[object]]:
+    """What each instruction touches, and the spaces that any of them writes."""
+    effects = Effects(config)
+    accesses = [effects.of(step) for step in steps]
+    return accesses, frozenset(access.space for each in accesses for access in each if access.writes)
+
+
+def synchronise(steps: Sequence[Step], config: ArrayConfig) -> None:
+    """Set `wait` and `signal` of each instruction; program order is the order in which effects must appear.
+
+    Since dispatch is in order and an instruction only ever waits for earlier ones, no program made so can deadlock.
+    """
+    touched, written = _accesses(steps, config)
+    conflicts = _Conflicts(written)
+    known: list[list[int]] = []  # for each instruction: the last one of each queue known to be complete when it starts
+    latest: list[list[int]] = [[-1] * 3 for _ in Queue]
+    for index, step in enumerate(steps):
+        mine = list(latest[step.queue])
+        accesses = touched[index]
+        wanted = [-1] * 3
+        for access in accesses:
+            for other in conflicts.before(access):
+                queue = steps[other].queue
+                wanted[queue] = max(wanted[queue], other)
+        for queue in Queue:
+            if queue != step.queue and wanted[queue] > mine[queue]:
+                giver = steps[wanted[queue]]
+                giver.fields["signal"] = giver.fields.get("signal", 0) | 1 << step.queue
+                step.fields["wait"] = step.fields.get("wait", 0) | 1 << queue
+                mine = [max(a, b) for a, b in zip(mine, known[wanted[queue]], strict=True)]
+                mine[queue] = max(mine[queue], wanted[queue])
+        for access in accesses:
+            conflicts.add(access, index, step.queue)
+        known.append(mine)
+        latest[step.queue] = mine
+
+
+def prove(steps: Sequence[Step], config: ArrayConfig) -> None:
+    """Check a finished program: tokens match, none overflow, no deadlock, no two conflicting accesses unordered.
+
+    Raises
+    ------
+    ProgramError
+        Naming the instruction that breaks a rule.
+    """
+    touched, written = _accesses(steps, config)
+    conflicts = _Conflicts(written)
+    given: dict[tuple[Queue, Queue], list[int]] = {(a, b): [] for a in Queue for b in Queue if a != b}
+    taken = dict.fromkeys(given, 0)
+    known: list[list[int]] = []
+    latest: list[list[int]] = [[-1] * 3 for _ in Queue]
+    fence = -1
+    for index, step in enumerate(steps):
+        mine = list(latest[step.queue])
+        for queue in Queue:
+            if not step.fields.get("wait", 0) >> queue & 1:
+                continue
+            pair = (queue, step.queue)
+            if queue == step.queue or taken[pair] >= len(given[pair]):
+                raise ProgramError(f"Instruction {index} waits for a token that no earlier instruction gives: deadlock")
+            giver = given[pair][taken[pair]]
+            taken[pair] += 1
+            mine = [max(a, b) for a, b in zip(mine, known[giver], strict=True)]
+            mine[queue] = max(mine[queue], giver)
+        if step.opcode == Operation.CONFIG_POST:
+            fence = index
+        for access in touched[index]:
+            for other in conflicts.before(access):
+                queue = steps[other].queue
+                # a COMPUTE may still be writing when the next one reads, unless the post unit was waited for between
+                ordered = other < fence or access.writes if queue == step.queue else other <= mine[queue]
+                if not ordered:
+                    raise ProgramError(f"Instructions {other} and {index} both use {access.space} and are not ordered")
+            conflicts.add(access, index, step.queue)
+        for queue in Queue:
+            if step.fields.get("signal", 0) >> queue & 1:
+                given[step.queue, queue].append(index)
+        known.append(mine)
+        latest[step.queue] = mine
+    for pair, givers in given.items():
+        if taken[pair] != len(givers):
+            raise ProgramError(f"Instruction {givers[taken[pair]]} gives a token that nobody takes")
+        _check_overflow(steps, pair, givers, config)
+
+
+def _check_overflow(
+    steps: Sequence[Step], pair: tuple[Queue, Queue], givers: Sequence[int], config: ArrayConfig
+) -> None:
+    """Tokens outstanding while the taker is stuck: all that can be dispatched before its queue is full."""
+    giver, taker = pair
+    mine = [index for index, step in enumerate(steps) if step.queue == taker]
+    position = {index: place for place, index in enumerate(mine)}
+    takers = [i for i in mine if steps[i].fields.get("wait", 0) >> giver & 1]
+    for count, index in enumerate(takers):
+        blocked = position[index] + config.queue_depth + 2
+        horizon = mine[blocked] if blocked < len(mine) else len(steps)
+        outstanding = sum(1 for other in givers[count : count + (1 << TOKEN_WIDTH) + 1] if other < horizon)
+        if outstanding >= 1 << TOKEN_WIDTH:
+            raise ProgramError(f"More than {(1 << TOKEN_WIDTH) - 1} tokens wait for instruction {index}")
+
+
+def assemble(steps: Sequence[Step]) -> bytes:
+    """The program's bytes."""
+    return b"".join(step.word().to_bytes(INSTRUCTION_BYTES, "little") for step in steps)
+
+
+def decode(code: bytes) -> list[Step]:
+    """Inverse of `assemble`; raises `ProgramError` at the first illegal opcode."""
+    steps = []
+    for index in range(len(code) // INSTRUCTION_BYTES):
+        word = int.from_bytes(code[index * INSTRUCTION_BYTES : (index + 1) * INSTRUCTION_BYTES], "little")
+        number = word & 0xF
+        if number not in list(LAYOUTS):
+            raise ProgramError(f"Instruction {index} has opcode {number}, which is not one of {sorted(LAYOUTS)}")
+        opcode = Opcode(number)
+        fields = dict(unpack(LAYOUTS[opcode], word).fields)
+        del fields["opcode"]
+        steps.append(Step(opcode, fields))
+    return steps
+
+
+def disassemble(steps: Sequence[Step]) -> str:
+    """One line an instruction: index, mnemonic, fields that are not zero."""
+    lines = []
+    for index, step in enumerate(steps):
+        values = " ".join(f"{name}={value}" for name, value in step.fields.items() if value)
+        lines.append(f"{index:5d}  {MNEMONICS[step.opcode]:<8} {values}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,138 @@
+"""Configuration of the array datapath: everything its Verilog depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+
+from gatewright.errors import ConfigError
+
+__all__ = ["ArrayConfig"]
+
+
+def _power_of_two_at_least(value: int) -> int:
+    return 1 << (value - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """Parameters of the datapath; widths in bits, memories in bytes.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range; the message names it and says what would be right.
+    """
+
+    rows: int = 8
+    """Pixels computed at once."""
+    columns: int = 8
+    """Filters computed at once."""
+    activation_width: int = 8
+    """Bits of an activation in the array."""
+    weight_width: int = 8
+    """Bits of a weight in the array."""
+    accumulator_width: int = 32
+    """Bits of a sum; what does not fit is refused at compile time."""
+    multiplier_width: int = 17
+    """Width of the unsigned requantisation multiplier; 0 builds a dyadic machine, which only shifts."""
+    post_lanes: int = 4
+    """Channels the post unit takes in one cycle."""
+    activation_bytes: int = 64 * 1024
+    """Scratchpad that the array reads activations from."""
+    weight_bytes: int = 64 * 1024
+    """Scratchpad of weights."""
+    output_bytes: int = 64 * 1024
+    """Scratchpad of results on their way to memory, and of residual operands."""
+    parameter_bytes: int = 8 * 1024
+    """Scratchpad of biases, multipliers and shifts: 8 bytes a filter."""
+    bus_bits: int = 64
+    """Data width of the AXI4 master: 32, 64, 128 or 256."""
+    residual: bool = True
+    """Build the residual adder of the post unit."""
+    pool: bool = True
+    """Build the running maximum of the post unit."""
+    lut: bool = True
+    """Build the 256-entry table of the post unit."""
+    queue_depth: int = 8
+    """Instructions that wait in each of the three queues."""
+
+    def __post_init__(self) -> None:
+        self._check_range("rows", 1, 64)
+        self._check_range("columns", 1, 64)
+        self._check_range("activation_width", 2, 8)
+        self._check_range("weight_width", 2, 8)
+        self._check_range("accumulator_width", 16, 32)
+        if self.multiplier_width != 0:
+            self._check_range("multiplier_width", 2, 24)
+        self._check_range("queue_depth", 2, 64)
+        if self.bus_bits not in (32, 64, 128, 256):
+            raise ConfigError(f"bus_bits must be 32, 64, 128 or 256, not {self.bus_bits}")
+        lanes = self.post_lanes
+        if lanes not in (1, 2, 4, 8, 16, 32, 64) or lanes > _power_of_two_at_least(self.columns):
+            raise ConfigError(
+                f"post_lanes must be a power of two from 1 to {_power_of_two_at_least(self.columns)} "
+                f"for {self.columns} columns, not {lanes}"
+            )
+        for name in ("activation_bytes", "output_bytes", "weight_bytes", "parameter_bytes"):
+            self._check_memory(name)
+
+    def _check_range(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+
+    def _check_memory(self, name: str) -> None:
+        value = getattr(self, name)
+        least = 1024
+        if not isinstance(value, int) or value < least or value > 1 << 20 or value & (value - 1):
+            raise ConfigError(f"{name} must be a power of two from {least} to {1 << 20}, not {value!r}")
+
+    # Derived figures, each used by hardware, model and compiler alike.
+
+    @property
+    def dyadic(self) -> bool:
+        return self.multiplier_width == 0
+
+    @property
+    def bus_bytes(self) -> int:
+        return self.bus_bits // 8
+
+    @property
+    def feed_bytes(self) -> int:
+        """Bytes that a row takes from one read of the activation scratchpad, and the cycles it takes to use them."""
+        return _power_of_two_at_least(self.rows)
+
+    @property
+    def weight_word_bytes(self) -> int:
+        """Bytes of one row of weights: one a column, rounded up to a power of two."""
+        return _power_of_two_at_least(self.columns)
+
+    @property
+    def lane_groups(self) -> int:
+        """Cycles the post unit needs for one row of results."""
+        return -(-self.columns // self.post_lanes)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of one bank word of the byte-addressed scratchpads (activation, output)."""
+        return max(self.feed_bytes, self.bus_bytes, self.post_lanes)
+
+    @property
+    def parameter_word_bytes(self) -> int:
+        """Bytes of one word of the parameter scratchpad: 8 for each lane."""
+        return 8 * self.post_lanes
+
+    @property
+    def multipliers(self) -> int:
+        return self.rows * self.columns
+
+    def digest(self) -> int:
+        """32-bit hash of all parameters, readable from the machine and stored in each program."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(cls))

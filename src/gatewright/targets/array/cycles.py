@@ -1,0 +1,108 @@
+"""Cycle model: the shell's queues and memory, and the core's closed form, over a program's instructions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from gatewright.hdl.instruction import Opcode, Queue
+from gatewright.hdl.shell_model import MemoryTiming, ModelInstruction, ShellModel
+from gatewright.hdl.timeline import Process
+from gatewright.program import Program
+from gatewright.targets.array.assembler import decode
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.isa import PIXEL_LEVELS, Operation
+from gatewright.targets.array.timing import (
+    COMPUTES_IN_FLIGHT,
+    NEXT_CYCLES,
+    START_CYCLES,
+    completion_cycles,
+    drain_cycles,
+    tile_cycles,
+)
+
+__all__ = ["CycleCount", "count_cycles"]
+
+
+class CycleCount:
+    """Cycles of a whole run, of each layer (they sum to the whole), and counters by the names of the registers."""
+
+    def __init__(self, model: ShellModel, core: _Core, layers: int) -> None:
+        self.cycles = model.cycles
+        self.counters = {**model.counters, "COMPUTE_BUSY": core.busy, "STALL_DRAIN": core.draining}
+        stamps = [model.stamps[index] for index in range(layers)]
+        if stamps:
+            stamps[-1] = self.cycles
+        self.layers = tuple(stop - start for start, stop in zip([0, *stamps], stamps, strict=False))
+
+
+class _Core:
+    """The core as `timing` describes it."""
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        self.pixels: Mapping[str, int] = {}
+        self.taps: Mapping[str, int] = {}
+        self.accepts = 0  # first cycle in which the next command is taken
+        self.tile_end = -drain_cycles(config)
+        self.completed: deque[int] = deque([-1] * COMPUTES_IN_FLIGHT, COMPUTES_IN_FLIGHT)
+        self.busy = self.draining = 0
+
+    def process(self, model: ShellModel) -> Process:
+        while True:
+            command = yield from model.next_command(Queue.COMPUTE, self._ready)
+            now = model.time.now
+            if command.opcode == Operation.COMPUTE:
+                model.time.call(self._compute(now, command.fields) - now, lambda: model.complete(Queue.COMPUTE))
+                continue
+            self.accepts = now + 1
+            if command.opcode == Operation.CONFIG_PIXELS:
+                self.pixels = command.fields
+            elif command.opcode == Operation.CONFIG_TAPS:
+                self.taps = command.fields
+
+    def _ready(self, command: ModelInstruction) -> int:
+        if command.opcode == Operation.COMPUTE:
+            return max(self.accepts, self.completed[0] + 1)
+        if command.opcode == Operation.CONFIG_POST:
+            return max(self.accepts, self.completed[-1] + 1)
+        return self.accepts
+
+    def _compute(self, now: int, f: Mapping[str, int]) -> int:
+        """The cycle in which a COMPUTE accepted now reports its completion."""
+        config = self.config
+        steps = tile_cycles(config, self.taps["words"] * self.taps["count_s"] * self.taps["count_r"])
+        pixels = f["outer_count"]
+        for level in range(PIXEL_LEVELS - 1):
+            pixels *= self.pixels[f"count{level}"]
+        tiles = -(-pixels // config.rows)
+        count = tiles * f["filter_tiles"]
+        unhindered = now + START_CYCLES + steps - 1
+        first = max(unhindered, self.tile_end + drain_cycles(config))
+        distance = max(steps, drain_cycles(config))
+        self.tile_end = first + (count - 1) * distance
+        self.busy += count * steps
+        self.draining += first - unhindered + (count - 1) * (distance - steps)
+        self.accepts = self.tile_end + NEXT_CYCLES
+        rows = pixels - (tiles - 1) * config.rows if f["last"] else 0
+        self.completed.append(self.tile_end + completion_cycles(config, rows))
+        return self.completed[-1]
+
+
+def count_cycles(
+    program: Program, config: ArrayConfig, memory: MemoryTiming | None = None, *, rom: bool = False
+) -> CycleCount:
+    """Cycles from start to done with a memory of fixed latency and full bandwidth; with `rom`, without fetching."""
+    queues = {Opcode.LOAD: Queue.LOAD, Opcode.STORE: Queue.STORE}
+    reported = {Opcode.LOAD, Opcode.STORE, Operation.COMPUTE}
+    instructions = [
+        ModelInstruction(step.opcode, queues.get(step.opcode, Queue.COMPUTE), step.fields, step.opcode in reported)
+        for step in decode(program.regions[0].data)
+    ]
+    core = _Core(config)
+    bases = [0] * len(program.regions)
+    model = ShellModel(
+        instructions, config.bus_bytes, config.queue_depth, memory or MemoryTiming(), bases, core.process, rom=rom
+    )
+    model.run()
+    return CycleCount(model, core, len(program.layers))

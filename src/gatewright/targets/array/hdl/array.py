@@ -1,0 +1,162 @@
+"""The output-stationary array: activations move right, weights move down, sums stay where they are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gatewright.hdl import emit_verilog
+from gatewright.hdl.pipeline import delayed
+from gatewright.targets.array.config import ArrayConfig
+
+__all__ = ["TAP", "Array", "ArrayParameters", "ProcessingElement", "emit_core"]
+
+RESULT_LATENCY = 4
+"""Cycles from the last operands at an element's inputs to its result at `chain_o`."""
+
+TAP = data.StructLayout({"valid": 1, "first": 1, "last": 1})
+"""What an element does with the operands that come with it: nothing, start a sum, end one (`last` implies `valid`)."""
+
+
+@dataclass(frozen=True)
+class ArrayParameters:
+    rows: int
+    columns: int
+    activation_width: int = 8
+    weight_width: int = 8
+    accumulator_width: int = 32
+    preload: bool = False
+    """Sums start from what the chain of results holds, not from 0."""
+
+    @classmethod
+    def of(cls, config: ArrayConfig, *, preload: bool = False) -> "ArrayParameters":
+        names = ("rows", "columns", "activation_width", "weight_width", "accumulator_width")
+        return cls(**{name: getattr(config, name) for name in names}, preload=preload)
+
+
+class ProcessingElement(wiring.Component):
+    """Multiplies, accumulates, and passes its operands on, one cycle later.
+
+    The last product of a sum moves the sum to the result register, which is one link of its column's chain: `shift`
+    replaces it by the result of the element below, unless a new one arrives in the same cycle. The next sum may start
+    in the cycle after the last one ended.
+    """
+
+    def __init__(self, parameters: ArrayParameters) -> None:
+        self.parameters = p = parameters
+        super().__init__(
+            {
+                "tap_i": In(TAP),
+                "activation_i": In(signed(p.activation_width)),
+                "weight_i": In(signed(p.weight_width)),
+                "chain_i": In(signed(p.accumulator_width)),
+                "shift": In(1),
+                "tap_o": Out(TAP),
+                "activation_o": Out(signed(p.activation_width)),
+                "weight_o": Out(signed(p.weight_width)),
+                "chain_o": Out(signed(p.accumulator_width)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        p = self.parameters
+        # Operands, product and sum are registers of their own: the three stages of a DSP.
+        tap = Signal(TAP, reset_less=True)
+        activation = Signal(signed(p.activation_width), reset_less=True)
+        weight = Signal(signed(p.weight_width), reset_less=True)
+        sum = Signal(signed(p.accumulator_width), reset_less=True)
+        result = Signal(signed(p.accumulator_width), reset_less=True)
+        m.d.comb += [
+            self.tap_o.eq(tap),
+            self.activation_o.eq(activation),
+            self.weight_o.eq(weight),
+            self.chain_o.eq(result),
+        ]
+        m.d.sync += [tap.eq(self.tap_i), activation.eq(self.activation_i), weight.eq(self.weight_i)]
+        product = delayed(m, activation * weight, 1, "product")
+        tap_of_product = delayed(m, tap, 1, "tap_of_product")
+        last = delayed(m, tap_of_product.last, 1, "last")
+        with m.If(tap_of_product.valid):
+            m.d.sync += sum.eq(Mux(tap_of_product.first, result if p.preload else 0, sum) + product)
+        with m.If(last):
+            m.d.sync += result.eq(sum)
+        with m.Elif(self.shift):
+            m.d.sync += result.eq(self.chain_i)
+        return m
+
+
+class Array(wiring.Component):
+    """`rows` x `columns` processing elements.
+
+    Operands come skewed: what `tap` says of the operands of row 0 and column 0 in cycle t holds for row i in cycle
+    t + i and column j in cycle t + j. Row i's operand for column 0 is `activation[i]`, column j's for row 0 is
+    `weight[j]`. With `valid` low the array holds its sums.
+
+    The result of row i and column j is in its place `timing.RESULT_LATENCY` + i + j cycles after `last`; `result[j]` is
+    row 0's, and `shift[j]` moves column j's results up by one row; `preload[j]`, if the parameters ask for it, follows
+    into the last row. With it, element (i, j) reads its start value `RESULT_LATENCY` - 2 + i + j cycles after `first`.
+    """
+
+    def __init__(self, parameters: ArrayParameters) -> None:
+        self.parameters = p = parameters
+        sums = signed(p.accumulator_width)
+        super().__init__(
+            {
+                "tap": In(TAP),
+                "activation": In(signed(p.activation_width)).array(p.rows),
+                "weight": In(signed(p.weight_width)).array(p.columns),
+                "shift": In(1).array(p.columns),
+                "result": Out(sums).array(p.columns),
+            }
+            | ({"preload": In(sums).array(p.columns)} if p.preload else {})
+        )
+
+    def apply(self, activations: Any, weights: Any, start: Any = 0) -> np.ndarray:
+        """Sums [rows, columns] of activations [rows, taps] and weights [taps, columns], wrapped as in hardware."""
+        wrap = 64 - self.parameters.accumulator_width
+        return (np.asarray(activations, np.int64) @ np.asarray(weights, np.int64) + start) << wrap >> wrap
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        p = self.parameters
+        grid = [[ProcessingElement(p) for _ in range(p.columns)] for _ in range(p.rows)]
+        nothing = self._nothing(m, grid)
+        tap = self.tap
+        for row, elements in enumerate(grid):
+            for column, element in enumerate(elements):
+                m.submodules[f"element_{row}_{column}"] = element
+                left = elements[column - 1] if column else None
+                above = grid[row - 1][column] if row else None
+                below = grid[row + 1][column] if row + 1 < p.rows else None
+                end = self.preload[column] if p.preload else nothing
+                m.d.comb += [
+                    element.tap_i.eq(left.tap_o if left else tap),
+                    element.activation_i.eq(left.activation_o if left else self.activation[row]),
+                    element.weight_i.eq(above.weight_o if above else self.weight[column]),
+                    element.chain_i.eq(below.chain_o if below else end),
+                    element.shift.eq(self.shift[column]),
+                ]
+            tap = delayed(m, tap, 1, f"tap_{row + 1}") if row + 1 < p.rows else tap
+        m.d.comb += [self.result[column].eq(grid[0][column].chain_o) for column in range(p.columns)]
+        return m
+
+    def _nothing(self, m: Module, grid: list[list[ProcessingElement]]) -> Value:
+        """Zero, from what the elements at the edges put out.
+
+        So their ports are used, with something that is no constant, and all elements are one module. The emitted
+        Verilog has a plain zero.
+        """
+        ends = [value for row in grid for value in (row[-1].tap_o.as_value(), row[-1].activation_o)]
+        width = self.parameters.accumulator_width
+        nothing = Signal(signed(width))
+        m.d.comb += nothing.eq(Cat(*ends, *(element.weight_o for element in grid[-1])).any().replicate(width) & 0)
+        return nothing
+
+
+def emit_core(config: ArrayConfig, name: str = "gatewright_systolic_array") -> str:
+    """Verilog of the array on its own, with preloading, for users who have everything else."""
+    return emit_verilog(Array(ArrayParameters.of(config, preload=True)), name)

@@ -1,0 +1,183 @@
+"""The core: scratchpads, feed, array, post unit, and the commands that drive them."""
+
+from amaranth.hdl import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+from amaranth.utils import exact_log2
+
+from gatewright.hdl.core_port import CorePort
+from gatewright.hdl.instruction import HEADER, Memory
+from gatewright.hdl.pipeline import delayed
+from gatewright.hdl.scratchpad import WRITE_LATENCY, ByteScratchpad, WordScratchpad
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.hdl.array import Array, ArrayParameters
+from gatewright.targets.array.hdl.drain import WALK, Drain
+from gatewright.targets.array.hdl.feed import Feed
+from gatewright.targets.array.hdl.fields import fields_of, take
+from gatewright.targets.array.hdl.post import SETTINGS, TABLE_BYTES, Post
+from gatewright.targets.array.isa import CONFIG_POST, Operation
+from gatewright.targets.array.timing import COMPUTES_IN_FLIGHT, FEED_LATENCY, post_latency
+
+__all__ = ["Core"]
+
+TARGETS = fields_of(CONFIG_POST, "to_activation", "to_output")
+
+
+class Core(wiring.Component):
+    """Everything behind the shell. Timing: `gatewright.targets.array.timing`.
+
+    CONFIG_PIXELS, CONFIG_TAPS and COMPUTE are accepted when the feed is idle, CONFIG_POST when no COMPUTE is in
+    progress any more. Other commands are accepted and do nothing. The post unit's accesses to a scratchpad have
+    precedence over the DMA's.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({"port": Out(CorePort(config.bus_bits))})
+
+    def elaborate(self, platform) -> Fragment:
+        m = Module()
+        m.submodules.feed = feed = Feed(self.config)
+        m.submodules.array = array = Array(ArrayParameters.of(self.config))
+        m.submodules.drain = drain = Drain(self.config)
+        m.submodules.post = post = Post(self.config)
+        set_post = self._commands(m, feed, drain)
+        self._settings(m, set_post, drain, post)
+        m.d.comb += [
+            array.tap.eq(feed.tap),
+            *(array.activation[row].eq(feed.activation[row]) for row in range(self.config.rows)),
+            *(array.weight[column].eq(feed.weight[column]) for column in range(self.config.columns)),
+            *(
+                array.shift[column].eq(drain.shift[column // self.config.post_lanes])
+                for column in range(self.config.columns)
+            ),
+            *(post.sums[column].eq(array.result[column]) for column in range(self.config.columns)),
+            drain.tile.eq(feed.tile),
+            drain.tile_end.eq(feed.tile_end),
+            post.group.eq(drain.group),
+            post.valid.eq(drain.valid),
+            post.place.eq(drain.place),
+            self.port.computing.eq(feed.tap.valid),
+            self.port.draining.eq(delayed(m, feed.draining, FEED_LATENCY, "draining")),  # as late as `computing`
+        ]
+        self._read_only(m, feed, drain, post)
+        self._activations(m, feed, post)
+        self._outputs(m, post)
+        memory = self.port.write.payload.memory
+        taken = ((memory == Memory.ACTIVATION) & post.write_activation) | (
+            (memory == Memory.OUTPUT) & post.write_output
+        )
+        m.d.comb += self.port.write.ready.eq(~taken)
+        return ResetInserter(self.port.reset)(m)
+
+    def _commands(self, m: Module, feed: Feed, drain: Drain) -> Value:
+        """Accept commands; count the COMPUTEs that are not completed. Returns whether a CONFIG_POST is accepted."""
+        commands = self.port.commands
+        word = commands.payload
+        set_post = Signal()
+        in_flight = Signal(range(COMPUTES_IN_FLIGHT + 1))
+        done = delayed(m, drain.completed, post_latency(self.config) + WRITE_LATENCY, "completed", keep_reset=True)
+        with m.Switch(word[: HEADER["opcode"].width]):
+            for operation, strobe, condition in (
+                (Operation.CONFIG_PIXELS, feed.set_pixels, feed.idle),
+                (Operation.CONFIG_TAPS, feed.set_taps, feed.idle),
+                (Operation.CONFIG_POST, set_post, in_flight == 0),
+                (Operation.COMPUTE, feed.start, feed.idle & (in_flight != COMPUTES_IN_FLIGHT)),
+            ):
+                with m.Case(operation):
+                    m.d.comb += [commands.ready.eq(condition), strobe.eq(condition & commands.valid)]
+            with m.Default():
+                m.d.comb += commands.ready.eq(1)
+        m.d.sync += in_flight.eq(in_flight + feed.start - done)
+        m.d.comb += [
+            feed.command.eq(word),
+            drain.command.eq(word),
+            drain.start.eq(feed.start),
+            self.port.completed.eq(done),
+            self.port.busy.eq(in_flight != 0),
+        ]
+        return set_post
+
+    def _settings(self, m: Module, set_post: Value, drain: Drain, post: Post) -> None:
+        settings = Signal(SETTINGS, reset_less=True)
+        walk = Signal(WALK, reset_less=True)
+        targets = Signal(TARGETS, reset_less=True)
+        with m.If(set_post):
+            for register in (settings, walk, targets):
+                m.d.sync += take(register, CONFIG_POST, self.port.commands.payload)
+        m.d.comb += [
+            post.settings.eq(settings),
+            drain.walk.eq(walk),
+            post.to_activation.eq(targets.to_activation),
+            post.to_output.eq(targets.to_output),
+        ]
+
+    def _read_only(self, m: Module, feed: Feed, drain: Drain, post: Post) -> None:
+        """Weights, parameters and table: written by the DMA alone, in whole words of the bus."""
+        config, write = self.config, self.port.write
+        m.submodules.weights = weights = WordScratchpad(config.weight_bytes, config.weight_word_bytes, config.bus_bytes)
+        m.submodules.parameters = parameters = WordScratchpad(
+            config.parameter_bytes, config.parameter_word_bytes, config.bus_bytes
+        )
+        row = write.payload.address[exact_log2(config.bus_bytes) :]
+        for memory, scratchpad in ((Memory.WEIGHT, weights), (Memory.PARAMETER, parameters)):
+            m.d.comb += [
+                scratchpad.write_enable.eq(write.valid & (write.payload.memory == memory)),
+                scratchpad.write_address.eq(row),
+                scratchpad.write_data.eq(write.payload.data),
+                scratchpad.write_mask.eq(write.payload.mask),
+            ]
+        m.d.comb += [
+            weights.read_enable.eq(feed.weight_enable),
+            weights.read_address.eq(feed.weight_row),
+            feed.weight_data.eq(weights.read_data),
+            parameters.read_enable.eq(drain.parameter_enable),
+            parameters.read_address.eq(drain.parameter_address),
+            post.parameters.eq(parameters.read_data),
+            post.table.enable.eq(write.valid & (write.payload.memory == Memory.TABLE)),
+            post.table.row.eq(row[: exact_log2(TABLE_BYTES // config.bus_bytes)]),
+            post.table.data.eq(write.payload.data),
+            post.table.mask.eq(write.payload.mask),
+        ]
+
+    def _activations(self, m: Module, feed: Feed, post: Post) -> None:
+        config = self.config
+        m.submodules.activations = scratchpad = ByteScratchpad(config.activation_bytes, config.scratch_bytes)
+        m.d.comb += [
+            scratchpad.read_enable.eq(feed.activation_enable),
+            scratchpad.read_address.eq(feed.activation_address),
+            feed.activation_data.eq(scratchpad.read_data),
+        ]
+        self._write(m, Memory.ACTIVATION, scratchpad, post, post.write_activation, post.activation_address)
+
+    def _outputs(self, m: Module, post: Post) -> None:
+        config, read = self.config, self.port.read
+        m.submodules.outputs = scratchpad = ByteScratchpad(config.output_bytes, config.scratch_bytes)
+        m.d.comb += [
+            read.ready.eq(~post.residual_enable),
+            scratchpad.read_enable.eq(read.valid | post.residual_enable),
+            scratchpad.read_address.eq(Mux(post.residual_enable, post.residual_address, read.payload.address)),
+            self.port.read_data.eq(scratchpad.read_data),
+            post.residual_data.eq(scratchpad.read_data),
+        ]
+        self._write(m, Memory.OUTPUT, scratchpad, post, post.write_output, post.output_address)
+
+    def _write(
+        self, m: Module, memory: Memory, scratchpad: ByteScratchpad, post: Post, by_post: Value, address: Value
+    ) -> None:
+        """The write port of a scratchpad that post unit and DMA share."""
+        write = self.port.write
+        with m.If(by_post):
+            m.d.comb += [
+                scratchpad.write_enable.eq(1),
+                scratchpad.write_address.eq(address),
+                scratchpad.write_data.eq(post.write_data),
+                scratchpad.write_mask.eq(post.write_mask),
+            ]
+        with m.Else():
+            m.d.comb += [
+                scratchpad.write_enable.eq(write.valid & (write.payload.memory == memory)),
+                scratchpad.write_address.eq(write.payload.address),
+                scratchpad.write_data.eq(write.payload.data),
+                scratchpad.write_mask.eq(write.payload.mask),
+            ]

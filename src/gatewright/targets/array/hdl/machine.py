@@ -1,0 +1,88 @@
+"""A machine of the array datapath: shell and core."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from amaranth.hdl import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gatewright.hdl import emit_verilog
+from gatewright.hdl.axi import Axi4, Axi4Lite
+from gatewright.hdl.dispatch import DispatchRules
+from gatewright.hdl.instruction import Memory
+from gatewright.hdl.shell import Shell, ShellParameters
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.hdl.core import Core
+from gatewright.targets.array.isa import Operation
+
+__all__ = ["Machine", "Rom", "emit_machine", "memory_bytes", "multipliers_outside_array"]
+
+
+@dataclass(frozen=True)
+class Rom:
+    """A program in the machine, and the digest that then stands for configuration and program."""
+
+    program: tuple[int, ...]
+    digest: int
+
+
+def shell_parameters(config: ArrayConfig, rom: Rom | None = None) -> ShellParameters:
+    """The shell of this machine; its capability words are the configuration's parameters, in their order."""
+    rules = DispatchRules(
+        opcodes=frozenset({Operation.CONFIG_PIXELS, Operation.CONFIG_TAPS, Operation.CONFIG_POST, Operation.COMPUTE}),
+        completing=frozenset({Operation.COMPUTE}),
+        load_memories=frozenset(Memory) - (frozenset() if config.lut else {Memory.TABLE}),
+        store_memories=frozenset({Memory.OUTPUT}),
+    )
+    capabilities = {name: int(getattr(config, name)) for name in config.names()}
+    digest, program = (rom.digest, rom.program) if rom else (config.digest(), ())
+    return ShellParameters(config.bus_bits, rules, digest, capabilities, config.queue_depth, program=program)
+
+
+class Machine(wiring.Component):
+    """AXI4 master for programs and data, AXI4-Lite slave for registers, interrupt.
+
+    With a `rom`, the program is part of the machine, and memory holds data only.
+    """
+
+    def __init__(self, config: ArrayConfig, rom: Rom | None = None) -> None:
+        self.config = config
+        self.rom = rom
+        super().__init__({"m_axi": Out(Axi4(config.bus_bits)), "s_axi": In(Axi4Lite()), "irq": Out(1)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.shell = shell = Shell(shell_parameters(self.config, self.rom))
+        m.submodules.core = core = Core(self.config)
+        wiring.connect(m, shell.core, core.port)
+        wiring.connect(m, shell.m_axi, wiring.flipped(self.m_axi))
+        wiring.connect(m, wiring.flipped(self.s_axi), shell.s_axi)
+        m.d.comb += self.irq.eq(shell.irq)
+        return m
+
+
+def emit_machine(config: ArrayConfig, name: str = "gatewright_systolic", rom: Rom | None = None) -> str:
+    """Verilog of the machine; depends on the configuration alone (and the program, where it is in ROM)."""
+    return emit_verilog(Machine(config, rom), name)
+
+
+def multipliers_outside_array(config: ArrayConfig) -> int:
+    """Multipliers of any width that are not those of the array: one for addresses, the others in the post unit."""
+    each_lane = (not config.dyadic) + 2 * config.residual
+    return 1 + config.post_lanes * each_lane
+
+
+@cache
+def memory_bytes(config: ArrayConfig, rom: Rom | None = None) -> int:
+    """All memories of the design: scratchpads, queues, tables, stamps, program."""
+    return sum(_memory_bits(Fragment.get(Machine(config, rom), None))) // 8
+
+
+def _memory_bits(fragment: Fragment) -> Iterator[int]:
+    if isinstance(fragment, MemoryInstance):
+        contents = fragment._data
+        yield Shape.cast(contents.shape).width * contents.depth
+    for child, *_ in fragment.subfragments:
+        yield from _memory_bits(child)

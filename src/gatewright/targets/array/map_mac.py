@@ -1,0 +1,273 @@
+"""From convolution, matrix product and average pool to jobs of the core."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewright.ir import Add, AveragePool, Clip, Conv2d, Graph, Lut, MatMul, MaxPool, Node, Requantise
+from gatewright.passes import Layer
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps
+
+__all__ = [
+    "dense_output",
+    "filter_tiles",
+    "identity_tiles",
+    "map_average_pool",
+    "map_conv2d",
+    "map_matmul",
+    "read_tail",
+]
+
+
+def filter_tiles(matrix: np.ndarray, config: ArrayConfig) -> np.ndarray:
+    """Weights [filters, depth] as the array takes them: [filter tiles, depth, weight_word_bytes]."""
+    filters, depth = matrix.shape
+    tiles = -(-filters // config.columns)
+    padded = np.zeros((tiles * config.columns, depth), np.int8)
+    padded[:filters] = matrix
+    words = np.zeros((tiles, depth, config.weight_word_bytes), np.int8)
+    words[:, :, : config.columns] = padded.reshape(tiles, config.columns, depth).transpose(0, 2, 1)
+    return words
+
+
+def identity_tiles(count: int, config: ArrayConfig) -> np.ndarray:
+    """Weights of `count` filter tiles that each pass `columns` consecutive bytes through."""
+    depth = Taps(config.columns).depth(config.feed_bytes)
+    tile = filter_tiles(np.eye(config.columns, depth, dtype=np.int8), config)
+    return np.repeat(tile, count, axis=0)
+
+
+def dense_output(graph: Graph, value: str) -> Output:
+    """The layout of a value [N, H, W, C] or [N, C], dense."""
+    shape = graph.type_of(value).shape
+    *outer, channels = shape
+    if len(shape) != 4:
+        return Output(value, int(np.prod(outer)) * channels, channels, channels)
+    return Output(value, shape[1] * shape[2] * channels, shape[2] * channels, channels)
+
+
+def read_tail(graph: Graph, layer: Layer) -> tuple[Tail, np.ndarray, np.ndarray, tuple[int, int] | None]:
+    """Tail, requantisation (mul, shift) and pooling kernel of the nodes fused behind the first of a layer."""
+    fields: dict[str, object] = {}
+    mul, shift = np.ones(1, np.int64), np.zeros(1, np.int64)
+    pool = None
+    previous = layer.nodes[0].name
+    for node in layer.nodes[1:]:
+        op = node.op
+        if isinstance(op, Requantise):
+            mul, shift = (graph.constant(name).array.astype(np.int64) for name in node.inputs[1:3])
+            fields |= {"rounding": op.rounding, "zero": op.zero, "low": op.low, "high": op.high}
+            fields |= {"negative_shift": op.negative_shift or 0}
+        elif isinstance(op, Add):
+            fields |= read_add(node, previous)
+        elif isinstance(op, Lut):
+            fields |= {"table": graph.constant(node.inputs[1]).array}
+        elif isinstance(op, MaxPool):
+            pool = op.kernel
+        elif isinstance(op, Clip):
+            fields |= {"low": max(op.low, int(fields["low"])), "high": min(op.high, int(fields["high"]))}  # type: ignore[call-overload]
+        previous = node.name
+    return Tail(**fields), mul, shift, pool  # type: ignore[arg-type]
+
+
+def read_add(node: Node, first: str) -> dict[str, object]:
+    """Tail fields of a residual addition whose operand `first` comes out of the array; the other one is `residual`."""
+    op = node.op
+    assert isinstance(op, Add)
+    swapped = node.inputs[0] != first
+    residual = node.inputs[0] if swapped else node.inputs[1]
+    mul_a, mul_b = (op.mul_b, op.mul_a) if swapped else (op.mul_a, op.mul_b)
+    return {
+        "residual": residual,
+        "mul_a": mul_a,
+        "mul_b": mul_b,
+        "add_bias": -op.a_zero * op.mul_a - op.b_zero * op.mul_b,
+        "add_shift": op.shift,
+        "add_zero": op.zero,
+        "add_low": op.low,
+        "add_high": op.high,
+    }
+
+
+def _per_filter(values: np.ndarray, filters: int) -> np.ndarray:
+    return np.broadcast_to(values.reshape(-1), filters) if values.size == 1 else values.reshape(filters)
+
+
+def _bias(graph: Graph, node: Node, weights: np.ndarray, x_zero: int) -> np.ndarray:
+    """Bias with the zero point of the activations folded in."""
+    bias = -x_zero * weights.reshape(len(weights), -1).astype(np.int64).sum(axis=1)
+    if len(node.inputs) > 2:
+        bias = bias + graph.constant(node.inputs[2]).array.astype(np.int64)
+    return bias
+
+
+def map_conv2d(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    node = layer.nodes[0]
+    op = node.op
+    assert isinstance(op, Conv2d)
+    weights = graph.constant(node.inputs[1]).array
+    batch, height, width, channels = graph.type_of(node.inputs[0]).shape
+    _, out_height, out_width, filters = node.type.shape
+    tail, mul, shift, pool = read_tail(graph, layer)
+    pool_height, pool_width = pool or (1, 1)
+    stride_y, stride_x = op.strides[0], op.strides[1] * channels
+    taps, matrix, tile_x = _convolution_taps(op, weights, channels, config)
+    return [
+        Job(
+            name=layer.name,
+            image=Image(node.inputs[0], batch, height, width * channels),
+            y0=-op.pads[0],
+            x0=-op.pads[1] * channels,
+            window=(Level(pool_width, dx=stride_x), Level(pool_height, dy=stride_y)) if pool else (),
+            columns=(Level(out_width // pool_width, dx=stride_x * pool_width),),
+            rows=Level(out_height // pool_height, dy=stride_y * pool_height),
+            taps=taps,
+            weights=filter_tiles(matrix, config),
+            bias=_bias(graph, node, weights, op.x_zero),
+            mul=_per_filter(mul, filters),
+            shift=_per_filter(shift, filters),
+            pad=op.x_zero,
+            tail=tail,
+            output=dense_output(graph, layer.output),
+            tile_x=tile_x,
+        )
+    ]
+
+
+def _convolution_taps(
+    op: Conv2d, weights: np.ndarray, channels: int, config: ArrayConfig
+) -> tuple[Taps, np.ndarray, tuple[int, ...] | None]:
+    """Taps, weights [filters, depth] in their order, and the x offset of each filter tile (grouped convolution only).
+
+    A row of the kernel is either one run of bytes (dense in the image as in the kernel) or one run a tap; whichever
+    needs fewer words.
+    """
+    filters, kernel_height, kernel_width, group_channels = weights.shape
+    dilation_y, dilation_x = op.dilations
+    starts, span = _channel_spans(filters, group_channels, op.groups, config.columns)
+    spread = np.zeros((filters, kernel_height, kernel_width, span), np.int8)
+    for filter_index in range(filters):
+        first = filter_index // (filters // op.groups) * group_channels - starts[filter_index // config.columns]
+        spread[filter_index, :, :, first : first + group_channels] = weights[filter_index]
+    by_tap = Taps(span, kernel_width, dilation_x * channels, kernel_height, dilation_y)
+    by_row = Taps((kernel_width - 1) * channels + span, 1, 0, kernel_height, dilation_y)
+    feed = config.feed_bytes
+    if dilation_x == 1 and by_row.depth(feed) <= by_tap.depth(feed):
+        taps = by_row
+        rows = np.zeros((filters, kernel_height, by_row.words(feed) * feed), np.int8)
+        for tap in range(kernel_width):
+            rows[:, :, tap * channels : tap * channels + span] += spread[:, :, tap]
+        matrix = rows.reshape(filters, -1)
+    else:
+        taps = by_tap
+        matrix = np.zeros((filters, kernel_height, kernel_width, by_tap.words(feed) * feed), np.int8)
+        matrix[..., :span] = spread
+        matrix = matrix.reshape(filters, -1)
+    return taps, matrix, None if op.groups == 1 else tuple(starts)
+
+
+def _channel_spans(filters: int, group_channels: int, groups: int, columns: int) -> tuple[list[int], int]:
+    """First input channel that each filter tile reads, and how many channels the widest tile reads."""
+    per_group = filters // groups
+    starts, span = [], 0
+    for first in range(0, filters, columns):
+        last = min(first + columns, filters) - 1
+        start, stop = first // per_group * group_channels, (last // per_group + 1) * group_channels
+        starts.append(start)
+        span = max(span, stop - start)
+    return starts, span
+
+
+def map_matmul(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """A matrix product: each row of x is a pixel, an image row of K bytes."""
+    node = layer.nodes[0]
+    op = node.op
+    assert isinstance(op, MatMul)
+    weights = graph.constant(node.inputs[1]).array
+    filters, depth = weights.shape
+    count = graph.type_of(node.inputs[0]).size // depth
+    tail, mul, shift, _ = read_tail(graph, layer)
+    taps = Taps(depth)
+    matrix = np.zeros((filters, taps.depth(config.feed_bytes)), np.int8)
+    matrix[:, :depth] = weights
+    return [
+        Job(
+            name=layer.name,
+            image=Image(node.inputs[0], 1, count, depth),
+            y0=0,
+            x0=0,
+            window=(),
+            columns=(Level(1),),
+            rows=Level(count, dy=1),
+            taps=taps,
+            weights=filter_tiles(matrix, config),
+            bias=_bias(graph, node, weights, op.x_zero),
+            mul=_per_filter(mul, filters),
+            shift=_per_filter(shift, filters),
+            pad=op.x_zero,
+            tail=tail,
+            output=Output(layer.output, count * filters, filters, filters),
+        )
+    ]
+
+
+def map_average_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """An average pool as a sum by an identity block, one job for each rectangle of equal divisor."""
+    node = layer.nodes[0]
+    op = node.op
+    assert isinstance(op, AveragePool)
+    x = graph.type_of(node.inputs[0])
+    multipliers = dict(op.multipliers)
+    divisors = op.divisors(x)
+    tail, *_ = read_tail(graph, layer)
+    tail = Tail(rounding=op.rounding, zero=op.zero, low=op.low, high=op.high, table=tail.table)
+    jobs = []
+    for y, rows in _runs(divisors[:, 0] if divisors.shape[1] else divisors, divisors):
+        for x_start, columns in _runs(divisors[y], divisors[y : y + 1].T):
+            mul = multipliers[int(divisors[y, x_start])]
+            jobs.append(_sum_pool(graph, layer, config, (y, rows, x_start, columns), mul, tail))
+    return jobs
+
+
+def _runs(values: np.ndarray, lines: np.ndarray) -> list[tuple[int, int]]:
+    """(start, length) of the runs of equal consecutive lines."""
+    starts = [0, *(i for i in range(1, len(values)) if not np.array_equal(lines[i], lines[i - 1]))]
+    return [(start, stop - start) for start, stop in zip(starts, [*starts[1:], len(values)], strict=True)]
+
+
+def _sum_pool(
+    graph: Graph, layer: Layer, config: ArrayConfig, part: tuple[int, int, int, int], mul: int, tail: Tail
+) -> Job:
+    node = layer.nodes[0]
+    op = node.op
+    assert isinstance(op, AveragePool)
+    batch, height, width, channels = graph.type_of(node.inputs[0]).shape
+    row, rows, column, columns = part
+    taps = Taps(min(config.columns, channels), op.kernel[1], channels, op.kernel[0], 1)
+    words = taps.words(config.feed_bytes) * config.feed_bytes
+    block = np.tile(np.eye(config.columns, words, dtype=np.int8), (1, op.kernel[0] * op.kernel[1]))
+    whole = channels % config.columns == 0
+    tiles = 1 if whole else -(-channels // config.columns)
+    filters = config.columns if whole else channels
+    output = dense_output(graph, layer.output)
+    offset = row * output.row_bytes + column * channels
+    inner = (Level(channels // config.columns, dx=config.columns),) if whole else ()
+    return Job(
+        name=layer.name,
+        image=Image(node.inputs[0], batch, height, width * channels),
+        y0=row * op.strides[0] - op.pads[0],
+        x0=(column * op.strides[1] - op.pads[1]) * channels,
+        window=(),
+        columns=(*inner, Level(columns, dx=op.strides[1] * channels)),
+        rows=Level(rows, dy=op.strides[0]),
+        taps=taps,
+        weights=np.repeat(filter_tiles(block, config), tiles, axis=0),
+        bias=np.full(filters, -op.x_zero * op.kernel[0] * op.kernel[1], np.int64),
+        mul=np.full(filters, mul, np.int64),
+        shift=np.full(filters, op.shift, np.int64),
+        pad=op.x_zero,
+        tail=tail,
+        output=Output(output.value, output.image_bytes, output.row_bytes, filters if whole else channels, offset),
+        tile_x=None if whole else tuple(tile * config.columns for tile in range(tiles)),
+    )

@@ -1,0 +1,363 @@
+"""From pools, element-wise operators and data movement to jobs that pass activations through the array unchanged.
+
+The array multiplies with an identity block, so that whatever the feed can address and the post unit can write is a
+move, and the post unit's adders, clips, tables and maxima are element-wise operators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gatewright.ir import (
+    Add,
+    Clip,
+    Concat,
+    Graph,
+    Lut,
+    MaxPool,
+    Node,
+    Pad,
+    Requantise,
+    Slice,
+    Transpose,
+    Upsample,
+)
+from gatewright.passes import Layer
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps
+from gatewright.targets.array.map_mac import dense_output, filter_tiles, identity_tiles, read_add
+
+__all__ = ["map_concat", "map_elementwise", "map_max_pool", "map_pad", "map_slice", "map_transpose", "map_upsample"]
+
+
+def _pass_through(
+    config: ArrayConfig,
+    name: str,
+    image: Image,
+    origin: tuple[int, int],
+    columns: tuple[Level, ...],
+    rows: Level,
+    output: Output,
+    filters: int,
+    tail: Tail | None = None,
+    *,
+    tile_x: tuple[int, ...] | None = None,
+    pad: int = 0,
+    window: tuple[Level, ...] = (),
+) -> Job:
+    """A job of `filters` bytes a pixel through identity weights; bias 0, multiplier 1, shift 0."""
+    tiles = -(-filters // config.columns)
+    return Job(
+        name=name,
+        image=image,
+        y0=origin[0],
+        x0=origin[1],
+        window=window,
+        columns=columns,
+        rows=rows,
+        taps=Taps(min(config.columns, filters)),
+        weights=identity_tiles(tiles, config)[:, : Taps(min(config.columns, filters)).depth(config.feed_bytes)],
+        bias=np.zeros(filters, np.int64),
+        mul=np.ones(filters, np.int64),
+        shift=np.zeros(filters, np.int64),
+        pad=pad,
+        tail=tail or Tail(),
+        output=output,
+        tile_x=tile_x,
+    )
+
+
+def _tile_starts(count: int, config: ArrayConfig) -> tuple[int, ...]:
+    return tuple(range(0, count, config.columns))
+
+
+def _copy(
+    config: ArrayConfig,
+    name: str,
+    image: Image,
+    origin: tuple[int, int],
+    run_bytes: int,
+    columns: Level,
+    rows: Level,
+    output: Output,
+    tail: Tail | None = None,
+    pad: int = 0,
+) -> list[Job]:
+    """Copy `run_bytes` contiguous bytes at each (row, column) point: whole blocks of `columns` bytes, then the rest."""
+    block = config.columns
+    whole, rest = run_bytes // block, run_bytes % block
+    jobs = []
+    if whole and (output.pixel_bytes == whole * block or columns.count == 1):
+        levels = (Level(whole, dx=block), columns)
+        out = replace(output, pixel_bytes=block)
+        jobs.append(_pass_through(config, name, image, origin, levels, rows, out, block, tail, pad=pad))
+    elif whole:
+        starts = _tile_starts(whole * block, config)
+        jobs.append(
+            _pass_through(
+                config, name, image, origin, (columns,), rows, output, whole * block, tail, tile_x=starts, pad=pad
+            )
+        )
+    if rest:
+        shifted = (origin[0], origin[1] + whole * block)
+        out = replace(output, offset=output.offset + whole * block)
+        jobs.append(_pass_through(config, name, image, shifted, (columns,), rows, out, rest, tail, pad=pad))
+    return jobs
+
+
+def _flat(config: ArrayConfig, size: int) -> list[tuple[int, int, int]]:
+    """A run of `size` bytes as (offset, rows, row bytes): one block of equal rows, then what is left."""
+    row = min(size, config.columns * 64)
+    rows, rest = divmod(size, row)
+    return [(0, rows, row), *([(rows * row, 1, rest)] if rest else [])]
+
+
+def map_elementwise(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """Requantise, Add, Clip or Lut (with fused tail) over all elements, whatever their shape."""
+    node = layer.nodes[0]
+    source, bias, mul, shift, tail = _elementwise_tail(graph, layer)
+    x = graph.type_of(source)
+    if mul.size > 1 or shift.size > 1:
+        return _per_channel(graph, layer, config, source, (bias, mul, shift), tail)
+    jobs = []
+    for offset, rows, row in _flat(config, x.size):
+        image = Image(source, 1, rows, row) if offset == 0 else Image(source, 1, 1, x.size)
+        output = Output(layer.output, x.size, row, row, offset)
+        jobs += _copy(config, node.name, image, (0, offset), row, Level(1), Level(rows, dy=1), output, tail)
+    return [_with_parameters(job, bias, mul, shift) for job in jobs]
+
+
+def _with_parameters(job: Job, bias: int, mul: np.ndarray, shift: np.ndarray) -> Job:
+    count = job.filters
+    return replace(
+        job,
+        bias=np.full(count, bias, np.int64),
+        mul=np.full(count, int(mul[0]), np.int64),
+        shift=np.full(count, int(shift[0]), np.int64),
+    )
+
+
+def _per_channel(
+    graph: Graph,
+    layer: Layer,
+    config: ArrayConfig,
+    source: str,
+    parameters: tuple[int, np.ndarray, np.ndarray],
+    tail: Tail,
+) -> list[Job]:
+    """A requantisation with a multiplier for each channel: one filter tile after the other."""
+    bias, mul, shift = parameters
+    x = graph.type_of(source)
+    channels = x.shape[-1]
+    pixels = x.size // channels
+    image = Image(source, 1, pixels, channels)
+    output = Output(layer.output, x.size, channels, channels)
+    starts = _tile_starts(channels, config)
+    job = _pass_through(
+        config, layer.name, image, (0, 0), (Level(1),), Level(pixels, dy=1), output, channels, tail, tile_x=starts
+    )
+    wide = (np.broadcast_to(values, channels).astype(np.int64) for values in (mul, shift))
+    return [replace(job, bias=np.full(channels, bias, np.int64), mul=next(wide), shift=next(wide))]
+
+
+def _elementwise_tail(graph: Graph, layer: Layer) -> tuple[str, int, np.ndarray, np.ndarray, Tail]:
+    """Source, bias, multiplier, shift and tail of an element-wise layer."""
+    source = layer.nodes[0].inputs[0]
+    fields: dict[str, object] = {}
+    bias, mul, shift = 0, np.ones(1, np.int64), np.zeros(1, np.int64)
+    previous = source
+    for node in layer.nodes:
+        op = node.op
+        if isinstance(op, Requantise):
+            bias = -op.x_zero
+            mul, shift = (graph.constant(name).array.astype(np.int64) for name in node.inputs[1:3])
+            fields |= {"rounding": op.rounding, "zero": op.zero, "low": op.low, "high": op.high}
+            fields |= {"negative_shift": op.negative_shift or 0}
+        elif isinstance(op, Add):
+            fields |= read_add(node, previous) | {"rounding": op.rounding}
+        elif isinstance(op, Clip):
+            fields |= {"low": op.low, "high": op.high}
+        elif isinstance(op, Lut):
+            fields |= {"table": graph.constant(node.inputs[1]).array}
+        previous = node.name
+    return source, bias, mul, shift, Tail(**fields)  # type: ignore[arg-type]
+
+
+def map_max_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """A maximum over any windows: each window's pixels one after the other, `columns` channels at a time."""
+    node = layer.nodes[0]
+    op = node.op
+    assert isinstance(op, MaxPool)
+    x = graph.type_of(node.inputs[0])
+    batch, height, width, channels = x.shape
+    *_, tail = _elementwise_tail(graph, replace(layer, nodes=(node, *layer.nodes[1:])))
+    stride_y, stride_x = op.strides
+    return [
+        _pass_through(
+            config,
+            layer.name,
+            Image(node.inputs[0], batch, height, width * channels),
+            (-op.pads[0], -op.pads[1] * channels),
+            (Level(node.type.shape[2], dx=stride_x * channels),),
+            Level(node.type.shape[1], dy=stride_y),
+            dense_output(graph, layer.output),
+            channels,
+            tail,
+            tile_x=_tile_starts(channels, config),
+            pad=x.dtype.min,
+            window=(Level(op.kernel[1], dx=channels), Level(op.kernel[0], dy=1)),
+        )
+    ]
+
+
+def map_concat(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """Each operand is copied to its place; a point is one index of the axes before the concatenated one."""
+    node = layer.nodes[0]
+    op = node.op
+    assert isinstance(op, Concat)
+    outer = int(np.prod(node.type.shape[: op.axis]))
+    total = node.type.size // outer
+    jobs, offset = [], 0
+    for name in node.inputs:
+        run = graph.type_of(name).size // outer
+        output = Output(layer.output, node.type.size, total, total, offset)
+        jobs += _runs(config, layer.name, name, (outer, run), output)
+        offset += run
+    return jobs
+
+
+def _runs(config: ArrayConfig, name: str, value: str, shape: tuple[int, int], output: Output) -> list[Job]:
+    """Copy `shape[0]` runs of `shape[1]` bytes each; a single long run is cut into rows so that it can be tiled."""
+    outer, run = shape
+    if outer > 1:
+        image = Image(value, 1, outer, run)
+        return _copy(config, name, image, (0, 0), run, Level(1), Level(outer, dy=1), output)
+    jobs = []
+    for offset, rows, row in _flat(config, run):
+        image = Image(value, 1, rows, row) if offset == 0 else Image(value, 1, 1, run)
+        place = replace(output, row_bytes=row, pixel_bytes=row, offset=output.offset + offset)
+        jobs += _copy(config, name, image, (0, offset), row, Level(1), Level(rows, dy=1), place)
+    return jobs
+
+
+def map_slice(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """A regular part of [N, H, W, C] (or fewer axes); channels without gaps."""
+    op = layer.nodes[0].op
+    assert isinstance(op, Slice)
+    shape = _as_image(graph.type_of(layer.nodes[0].inputs[0]).shape)
+    starts, steps = _as_image(op.starts, 0), _as_image(op.steps)
+    out = _as_image(layer.nodes[0].type.shape)
+    _, height, width, channels = shape
+    jobs = []
+    for index in range(out[0]):
+        # one job for each image: batches are cut at compile time
+        first = (starts[0] + index * steps[0]) * height
+        image = Image(layer.nodes[0].inputs[0], 1, shape[0] * height, width * channels)
+        output = dense_output_of(layer.output, out, index)
+        origin = (first + starts[1], starts[2] * channels + starts[3])
+        columns = Level(out[2], dx=steps[2] * channels)
+        jobs += _copy(config, layer.name, image, origin, out[3], columns, Level(out[1], dy=steps[1]), output)
+    return jobs
+
+
+def dense_output_of(value: str, shape: tuple[int, ...], index: int) -> Output:
+    """The layout of image `index` of a dense [N, H, W, C]."""
+    _, height, width, channels = shape
+    size = height * width * channels
+    return Output(value, size, width * channels, channels, index * size)
+
+
+def _as_image(values: tuple[int, ...], filler: int = 1) -> tuple[int, ...]:
+    """Up to four axes as N, H, W, C: missing ones are put behind the first."""
+    if len(values) == 4:
+        return tuple(values)
+    if len(values) == 1:
+        return (filler, filler, filler, values[0])
+    return (values[0], *[filler] * (4 - len(values)), *values[1:])
+
+
+def map_pad(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """A border in H and W: the feed inserts it."""
+    op = layer.nodes[0].op
+    assert isinstance(op, Pad)
+    batch, height, width, channels = graph.type_of(layer.nodes[0].inputs[0]).shape
+    _, out_height, out_width, _ = layer.nodes[0].type.shape
+    return _copy(
+        config,
+        layer.name,
+        Image(layer.nodes[0].inputs[0], batch, height, width * channels),
+        (-op.pads[1][0], -op.pads[2][0] * channels),
+        channels,
+        Level(out_width, dx=channels),
+        Level(out_height, dy=1),
+        dense_output(graph, layer.output),
+        pad=op.value,
+    )
+
+
+def map_upsample(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """Each pixel `fw` times, each row `fh` times: one job for each repetition of the rows."""
+    op = layer.nodes[0].op
+    assert isinstance(op, Upsample)
+    batch, height, width, channels = graph.type_of(layer.nodes[0].inputs[0]).shape
+    image = Image(layer.nodes[0].inputs[0], batch, height, width * channels)
+    dense = dense_output(graph, layer.output)
+    jobs = []
+    for repeat in range(op.factors[0]):
+        output = replace(dense, row_bytes=dense.row_bytes * op.factors[0], offset=repeat * dense.row_bytes)
+        jobs.append(
+            _pass_through(
+                config,
+                layer.name,
+                image,
+                (0, 0),
+                (Level(op.factors[1]), Level(width, dx=channels)),
+                Level(height, dy=1),
+                output,
+                channels,
+                tile_x=_tile_starts(channels, config),
+            )
+        )
+    return jobs
+
+
+def map_transpose(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+    """Any order of up to four axes: the bytes of a filter tile are gathered by one tap each.
+
+    One image (index of a leading axis that stays in place) must fit the activation scratchpad.
+    """
+    node: Node = layer.nodes[0]
+    op = node.op
+    assert isinstance(op, Transpose)
+    shape = graph.type_of(node.inputs[0]).shape
+    strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
+    axes = list(op.permutation)
+    batch = shape[0] if axes[0] == 0 and len(axes) > 1 else 1
+    inner = axes[1:] if batch > 1 or axes[0] == 0 else axes
+    *outer, last = inner
+    count = shape[last]
+    levels = [Level(shape[axis], dx=strides[axis]) for axis in reversed(outer)]
+    size = node.type.size // batch
+    taps = Taps(1, min(config.columns, count), strides[last])
+    weights = np.zeros((config.columns, taps.depth(config.feed_bytes)), np.int8)
+    weights[np.arange(taps.segments), np.arange(taps.segments) * config.feed_bytes] = 1
+    tiles = -(-count // config.columns)
+    job = _pass_through(
+        config,
+        layer.name,
+        Image(node.inputs[0], batch, 1, size),
+        (0, 0),
+        (Level(1),),
+        Level(1),
+        Output(layer.output, size, size, count),
+        count,
+        tile_x=tuple(start * strides[last] for start in _tile_starts(count, config)),
+    )
+    columns = tuple(levels) or (Level(1),)
+    return [
+        replace(
+            job, columns=columns, taps=taps, weights=np.repeat(filter_tiles(weights, config), tiles, 0), tileable=False
+        )
+    ]

@@ -1,0 +1,225 @@
+"""Executes a program bit-exactly, from its bytes and configuration alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gatewright.errors import ProgramError
+from gatewright.hdl.instruction import Memory, Opcode
+from gatewright.ir import numerics
+from gatewright.program import Program
+from gatewright.targets.array.assembler import Step, decode
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation
+
+__all__ = ["Machine", "execute"]
+
+_ROUNDINGS = {code: rounding for rounding, code in ROUNDING_CODES.items()}
+_SPACE = 1 << 20  # scratchpad addresses wrap at this many bytes
+_GATHER_LIMIT = 1 << 24  # operands gathered at once, to bound memory
+
+
+class Machine:
+    """Scratchpads, memory regions and configuration registers; `step` executes one instruction.
+
+    Scratchpads start with noise, as those of the hardware do.
+    """
+
+    def __init__(self, config: ArrayConfig, regions: Sequence[np.ndarray], seed: int = 0) -> None:
+        self.config, self.regions = config, list(regions)
+        noise = np.random.default_rng(seed)
+        sizes = {
+            Memory.ACTIVATION: config.activation_bytes,
+            Memory.WEIGHT: config.weight_bytes,
+            Memory.PARAMETER: config.parameter_bytes,
+            Memory.OUTPUT: config.output_bytes,
+            Memory.TABLE: 256,
+        }
+        self.scratch = {memory: noise.integers(0, 256, size, np.uint8) for memory, size in sizes.items()}
+        self.pixels: Mapping[str, int] = {}
+        self.taps: Mapping[str, int] = {}
+        self.post: Mapping[str, int] = {}
+        self.sums = np.zeros((1, 1), np.int64)  # partial sums [pixels, columns] kept in the array
+
+    def step(self, step: Step) -> None:
+        fields = step.fields
+        if step.opcode in (Opcode.LOAD, Opcode.STORE):
+            self._transfer(step)
+        elif step.opcode == Operation.CONFIG_PIXELS:
+            self.pixels = fields
+        elif step.opcode == Operation.CONFIG_TAPS:
+            self.taps = fields
+        elif step.opcode == Operation.CONFIG_POST:
+            self.post = fields
+        elif step.opcode == Operation.COMPUTE:
+            self._compute(fields)
+
+    # Transfers.
+
+    def _transfer(self, step: Step) -> None:
+        f = step.fields
+        region, scratch = self.regions[f["region"]], self.scratch[Memory(f["memory"])]
+        starts = f["offset"] + np.arange(f["count1"])[:, None] * f["stride1"] + np.arange(f["count0"]) * f["stride0"]
+        size = f["length"] * f["count0"] * f["count1"]
+        if f["scratch"] + size > len(scratch):
+            raise ProgramError(
+                f"transfer ends at byte {f['scratch'] + size} of the {Memory(f['memory']).name} scratchpad"
+            )
+        if starts.min() < 0 or starts.max() + f["length"] > len(region):
+            raise ProgramError(f"transfer leaves region {f['region']}, which has {len(region)} bytes")
+        index = (starts.reshape(-1, 1) + np.arange(f["length"])).reshape(-1)
+        inside = slice(f["scratch"], f["scratch"] + size)
+        if step.opcode == Opcode.LOAD:
+            scratch[inside] = region[index]
+        else:
+            region[index] = scratch[inside]
+
+    # The array.
+
+    def _nest(self, counts: Sequence[int], deltas: Sequence[tuple[int, int]], y: int, x: int) -> np.ndarray:
+        """Points (y, x) of a nest of counts and deltas, innermost first, [points, 2]."""
+        points = np.array([[y, x]], np.int64)
+        back = np.zeros(2, np.int64)
+        for count, delta in zip(counts, deltas, strict=True):
+            step = np.array(delta) + back
+            points = (points[None] + np.arange(count)[:, None, None] * step).reshape(-1, 2)
+            back = back + step * (count - 1)
+        return points
+
+    def _compute(self, f: Mapping[str, int]) -> None:
+        config = self.config
+        counts = [self.pixels[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [f["outer_count"]]
+        deltas = [(self.pixels[f"dy{level}"], self.pixels[f"dx{level}"]) for level in range(PIXEL_LEVELS)]
+        pixels = self._nest(counts, deltas, f["y0"], f["x0"])
+        t = self.taps
+        taps = self._nest(
+            (t["words"], t["count_s"], t["count_r"]),
+            ((0, config.feed_bytes), (0, t["dx_s"]), (t["dy_r"], t["dx_r"])),
+            0,
+            0,
+        )
+        weights = self._read_weights(f, len(taps) * config.feed_bytes)
+        step = max(1, _GATHER_LIMIT // weights.shape[1])
+        sums = np.concatenate(
+            [self._sums(f, pixels[i : i + step], taps, weights) for i in range(0, len(pixels), step)], axis=1
+        )
+        if not f["first"]:
+            sums = sums + self.sums[:, : sums.shape[1]]
+        self.sums = sums
+        if f["last"]:
+            self._finish(f, sums)
+
+    def _read_weights(self, f: Mapping[str, int], depth: int) -> np.ndarray:
+        """[filter tiles, depth, columns]"""
+        config = self.config
+        memory = self.scratch[Memory.WEIGHT].view(np.int8).reshape(-1, config.weight_word_bytes)
+        first = f["weight_base"] // config.weight_word_bytes
+        rows = (first + np.arange(f["filter_tiles"] * depth)) % len(memory)
+        words = memory[rows].reshape(f["filter_tiles"], depth, config.weight_word_bytes)
+        return _sign_extend(words[:, :, : config.columns], config.weight_width)
+
+    def _sums(self, f: Mapping[str, int], pixels: np.ndarray, taps: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Sums [filter tiles, pixels, columns] of the taps of some pixels."""
+        t, scratch = self.taps, self.scratch[Memory.ACTIVATION].view(np.int8)
+        y = pixels[:, None, 0] + taps[None, :, 0]
+        x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(self.config.feed_bytes)
+        inside = ((y >= 0) & (y < f["height"]))[:, :, None] & (x >= 0) & (x < t["row_bytes"])
+        address = (f["base"] + (y * t["pitch"])[:, :, None] + x) % _SPACE % len(scratch)
+        data = np.where(inside, scratch[address], np.int8(t["pad"])).reshape(len(pixels), -1)
+        data = _sign_extend(data, self.config.activation_width)
+        exact = np.float32 if data.shape[1] << 14 < 1 << 24 else np.float64
+        return np.rint(np.matmul(data.astype(exact), weights.astype(exact))).astype(np.int64)
+
+    # The post unit.
+
+    def _finish(self, f: Mapping[str, int], sums: np.ndarray) -> None:
+        config, post = self.config, self.post
+        tiles = f["filter_tiles"]
+        entries = config.lane_groups * config.post_lanes
+        start = f["parameter_base"]
+        raw = self.scratch[Memory.PARAMETER][start : start + tiles * entries * 8]
+        words = raw.view("<u8").reshape(tiles, entries)[:, : config.columns]
+        values = self._requantise(sums, words)
+        pixel_count = sums.shape[1] // post["pool_count"]
+        place = self._places(pixel_count)
+        for tile in range(tiles):
+            columns = f["last_columns"] if tile == tiles - 1 else config.columns
+            offset = place[:, None] + tile * post["filter_step"] + np.arange(columns)
+            result = values[tile, :, :columns]
+            if post["residual"]:
+                other = self._at(Memory.OUTPUT, f["residual_base"] + offset)
+                result = self._add(result, other)
+            if post["table"]:
+                result = self.scratch[Memory.TABLE].view(np.int8)[result + 128].astype(np.int64)
+            result = result.reshape(pixel_count, post["pool_count"], columns).max(axis=1)
+            if post["to_activation"]:
+                self._put(Memory.ACTIVATION, f["activation_base"] + offset, result)
+            if post["to_output"]:
+                self._put(Memory.OUTPUT, f["output_base"] + offset, result)
+
+    def _requantise(self, sums: np.ndarray, words: np.ndarray) -> np.ndarray:
+        post, width = self.post, self.config.accumulator_width
+        bias = (words & np.uint64(0xFFFFFFFF)).astype(np.int64)[:, None, :]
+        mul = ((words >> np.uint64(32)) & np.uint64(0xFFFFFF)).astype(np.int64)[:, None, :]
+        shift = (words >> np.uint64(56)).astype(np.int64)[:, None, :]
+        if self.config.dyadic:
+            shift = np.where(shift >= 128, shift - 256, shift)
+            mul = np.where(shift < 0, 1 << np.maximum(-shift, 0), 1)
+            shift = np.maximum(shift, 0)
+        sums = (sums + bias + (1 << (width - 1))) % (1 << width) - (1 << (width - 1))
+        return numerics.requantise(
+            sums,
+            mul,
+            shift,
+            post["zero"],
+            post["low"],
+            post["high"],
+            _ROUNDINGS[post["rounding"]],
+            negative_shift=shift + post["negative_shift"] if post["negative_shift"] else None,
+        )
+
+    def _add(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        post = self.post
+        total = first * post["mul_a"] + second.astype(np.int64) * post["mul_b"] + post["add_bias"]
+        rounded = numerics.rounding_shift(total, post["add_shift"], _ROUNDINGS[post["rounding"]])
+        return np.clip(rounded + post["add_zero"], post["add_low"], post["add_high"])
+
+    def _places(self, count: int) -> np.ndarray:
+        """Offset of each written pixel."""
+        post = self.post
+        row = post["out_delta"] + (post["out_count"] - 1) * post["out_step"]
+        index = np.arange(count)
+        return index // post["out_count"] * row + index % post["out_count"] * post["out_step"]
+
+    def _at(self, memory: Memory, address: np.ndarray) -> np.ndarray:
+        data = self.scratch[memory].view(np.int8)
+        return data[address % _SPACE % len(data)]
+
+    def _put(self, memory: Memory, address: np.ndarray, values: np.ndarray) -> None:
+        data = self.scratch[memory].view(np.int8)
+        data[address % _SPACE % len(data)] = values.astype(np.int8)
+
+
+def _sign_extend(values: np.ndarray, width: int) -> np.ndarray:
+    """Operands as the array takes them: the low `width` bits, signed."""
+    if width == 8:
+        return values
+    return (values << np.int8(8 - width)) >> np.int8(8 - width)
+
+
+def execute(program: Program, config: ArrayConfig, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs of a program for graph integers, by the graph's names."""
+    regions = [np.zeros(region.size, np.uint8) for region in program.regions]
+    for region, memory in zip(program.regions, regions, strict=True):
+        memory[: len(region.data)] = np.frombuffer(region.data, np.uint8)
+    for binding, array in zip(program.inputs, inputs, strict=True):
+        data = np.frombuffer(binding.pack(array), np.uint8)
+        regions[binding.region][binding.offset : binding.offset + len(data)] = data
+    machine = Machine(config, regions)
+    for step in decode(program.regions[0].data):
+        machine.step(step)
+    return {
+        b.name: b.unpack(machine.regions[b.region][b.offset : b.offset + b.size].tobytes()) for b in program.outputs
+    }

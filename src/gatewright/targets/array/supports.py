@@ -1,0 +1,212 @@
+"""What the array datapath runs, and under which conditions."""
+
+from __future__ import annotations
+
+from gatewright import ir
+from gatewright.ir import Graph, Node
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.target import Predicate, Rule, Support
+
+__all__ = ["SUPPORT"]
+
+_ADD_MULTIPLIER_BITS = 17
+_MOST_WINDOW = 1023  # pixels of a pooling window: CONFIG_POST.pool_count
+_MOST_TAPS = 1023  # rows or columns of a kernel: CONFIG_TAPS.count_r, count_s
+_MOST_COUNT = 16383  # pixels of a row, rows: the counts of CONFIG_PIXELS
+
+
+def _activation(node: Node, graph: Graph, count: int = 1) -> str | None:
+    """Operands that the array reads must be computed values of at most eight signed bits, and so must the result."""
+    for name in node.inputs[:count]:
+        if graph.is_constant(name):
+            return f"operand {name!r} must be an activation, not a constant"
+        if not _is_operand(graph.type_of(name)):
+            return f"operand {name!r} must be signed with 8 bits at most, not {graph.type_of(name).dtype}"
+    return None
+
+
+def _is_operand(type: ir.TensorType) -> bool:
+    return type.dtype.signed and type.dtype.width <= 8
+
+
+def _result(node: Node) -> str | None:
+    if not _is_operand(node.type):
+        return f"the result must be signed with 8 bits at most, not {node.type.dtype}"
+    return None
+
+
+def _multiplier(values: list[int], config: ArrayConfig) -> str | None:
+    if config.dyadic:
+        wrong = next((value for value in values if value < 1 or value & (value - 1)), None)
+        return None if wrong is None else f"a dyadic machine (multiplier_width = 0) only shifts, mul is {wrong}"
+    wrong = next((value for value in values if value >= 1 << config.multiplier_width), None)
+    return None if wrong is None else f"mul must be below 2^{config.multiplier_width}, not {wrong}"
+
+
+def _product(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    """Convolution and matrix product: constant int8 weights, sums that are requantised and nothing else."""
+    reason = _activation(node, graph)
+    if reason:
+        return reason
+    for name in node.inputs[1:]:
+        if not graph.is_constant(name):
+            return f"operand {name!r} must be a constant"
+    weights = graph.constant(node.inputs[1]).array
+    low, high = -(1 << (config.weight_width - 1)), (1 << (config.weight_width - 1)) - 1
+    if weights.size and not low <= int(weights.min()) <= int(weights.max()) <= high:
+        return f"weights must be within {low}..{high}, not {weights.min()}..{weights.max()}"
+    readers = graph.consumers(node.name)
+    if node.name in graph.outputs or any(not isinstance(reader.op, ir.Requantise) for reader in readers):
+        return "its sums must go to one requantise, and nowhere else: the machine writes 8-bit results only"
+    if len(readers) != 1:
+        return f"its sums must go to one requantise, not to {len(readers)} operators"
+    return _accumulator(node, graph, config)
+
+
+def _accumulator(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    low, high = ir.accumulator_bounds(graph, node)
+    limit = 1 << (config.accumulator_width - 1)
+    if int(low.min()) < -limit or int(high.max()) >= limit:
+        return (
+            f"its sums lie within {int(low.min())}..{int(high.max())}, beyond the {config.accumulator_width} bits of "
+            f"the accumulator"
+        )
+    return None
+
+
+def _conv2d(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    shape = graph.type_of(node.inputs[1]).shape
+    if max(shape[1:3]) > _MOST_TAPS:
+        return f"the kernel must have at most {_MOST_TAPS} rows and columns, not {shape[1]} x {shape[2]}"
+    return _product(node, graph, config)
+
+
+def _requantise(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    op = node.op
+    assert isinstance(op, ir.Requantise)
+    if not all(graph.is_constant(name) for name in node.inputs[1:3]):
+        return "mul and shift must be constants"
+    producer = graph.producer(node.inputs[0])
+    if producer is None or not isinstance(producer.op, ir.Conv2d | ir.MatMul):
+        reason = _activation(node, graph)
+        if reason:
+            return reason
+    if op.negative_shift is not None and not 0 <= op.negative_shift < 32:
+        return f"negative_shift must be within 0..31, not {op.negative_shift}"
+    if op.x_zero and producer is not None and isinstance(producer.op, ir.Conv2d | ir.MatMul):
+        return "x_zero must be 0 behind a convolution or product"
+    return _multiplier(graph.constant(node.inputs[1]).array.reshape(-1).tolist(), config) or _result(node)
+
+
+def _add(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    op = node.op
+    assert isinstance(op, ir.Add)
+    if not config.residual:
+        return "the configuration has no residual adder (residual = false)"
+    if max(abs(op.mul_a), abs(op.mul_b)) >= 1 << _ADD_MULTIPLIER_BITS:
+        return f"multipliers must be below 2^{_ADD_MULTIPLIER_BITS}, not {op.mul_a} and {op.mul_b}"
+    return _activation(node, graph, 2) or _result(node)
+
+
+def _max_pool(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    op = node.op
+    assert isinstance(op, ir.MaxPool)
+    if not config.pool:
+        return "the configuration has no maximum unit (pool = false)"
+    if op.kernel[0] * op.kernel[1] > _MOST_WINDOW:
+        return f"the window must have at most {_MOST_WINDOW} pixels, not {op.kernel[0]} x {op.kernel[1]}"
+    return _activation(node, graph)
+
+
+def _average_pool(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    op = node.op
+    assert isinstance(op, ir.AveragePool)
+    if max(op.kernel) > _MOST_TAPS:
+        return f"the kernel must have at most {_MOST_TAPS} rows and columns, not {op.kernel[0]} x {op.kernel[1]}"
+    bound = 256 * op.kernel[0] * op.kernel[1]
+    if bound >= 1 << (config.accumulator_width - 1):
+        return f"the window is too large for an accumulator of {config.accumulator_width} bits"
+    used = set(op.divisors(graph.type_of(node.inputs[0])).reshape(-1).tolist())
+    multipliers = [mul for divisor, mul in op.multipliers if divisor in used]
+    return _multiplier(multipliers, config) or _activation(node, graph) or _result(node)
+
+
+def _lut(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    if not config.lut:
+        return "the configuration has no table (lut = false)"
+    if graph.type_of(node.inputs[0]).dtype.width != 8:
+        return f"the operand must have 8 bits, not {graph.type_of(node.inputs[0]).dtype}"
+    if not graph.is_constant(node.inputs[1]):
+        return "the table must be a constant"
+    return _activation(node, graph) or _result(node)
+
+
+def _move(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    return _activation(node, graph)
+
+
+def _concat(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    return _activation(node, graph, len(node.inputs))
+
+
+def _pad(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    op = node.op
+    assert isinstance(op, ir.Pad)
+    if len(op.pads) != 4 or any(op.pads[0]) or any(op.pads[3]):
+        return f"only height and width of [N, H, W, C] can be padded, not {op.pads}"
+    return _activation(node, graph)
+
+
+def _slice(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    op = node.op
+    assert isinstance(op, ir.Slice)
+    if len(op.steps) > 4 or op.steps[-1] != 1:
+        return f"at most four axes, and step 1 along the last, not steps {op.steps}"
+    return _activation(node, graph)
+
+
+def _transpose(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    op = node.op
+    assert isinstance(op, ir.Transpose)
+    shape = graph.type_of(node.inputs[0]).shape
+    if len(shape) > 4:
+        return f"at most four axes can be transposed, not {len(shape)}"
+    size = graph.type_of(node.inputs[0]).size // (shape[0] if op.permutation[0] == 0 else 1)
+    if max(shape) > _MOST_COUNT:
+        return f"dimensions must be at most {_MOST_COUNT}, not {max(shape)}"
+    if size > config.activation_bytes:
+        return f"activation_bytes must be at least {size}, the bytes to transpose, not {config.activation_bytes}"
+    return _activation(node, graph)
+
+
+_MULTIPLIER = "mul below 2^multiplier_width; a power of two on a dyadic machine"
+_OPERAND = "activations signed, at most 8 bits"
+
+_RULES: tuple[tuple[type[ir.Operator], str, tuple[str, ...], Predicate], ...] = (
+    (
+        ir.Conv2d,
+        "array; groups by block-diagonal weights",
+        ("constant weights within weight_width", "sums fit accumulator_width and go to one requantise"),
+        _conv2d,
+    ),
+    (
+        ir.MatMul,
+        "array",
+        ("constant weights within weight_width", "sums fit accumulator_width and go to one requantise"),
+        _product,
+    ),
+    (ir.Requantise, "post unit", (_MULTIPLIER, "negative_shift 0..31"), _requantise),
+    (ir.Add, "post unit", ("residual = true", "multipliers below 2^17", _OPERAND), _add),
+    (ir.MaxPool, "post unit", ("pool = true", "at most 1023 pixels a window"), _max_pool),
+    (ir.AveragePool, "array (sum), post unit", (_MULTIPLIER,), _average_pool),
+    (ir.Clip, "post unit", (_OPERAND,), _move),
+    (ir.Lut, "post unit", ("lut = true", "8-bit operand"), _lut),
+    (ir.Concat, "array (identity)", (_OPERAND,), _concat),
+    (ir.Pad, "array (identity)", ("height and width only",), _pad),
+    (ir.Slice, "array (identity)", ("at most four axes", "step 1 along the last"), _slice),
+    (ir.Transpose, "array (identity)", ("at most four axes", "one image fits activation_bytes"), _transpose),
+    (ir.Upsample, "array (identity)", (_OPERAND,), _move),
+    (ir.Reshape, "no work", (_OPERAND,), _move),
+)
+
+SUPPORT = Support(tuple(Rule(op.name, runs, conditions, refuse) for op, runs, conditions, refuse in _RULES))

@@ -1,0 +1,148 @@
+"""What the core's commands mean, in NumPy: the instruction set's text, word for word."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gatewright.hdl.instruction import Memory
+from gatewright.ir import Rounding
+from gatewright.ir.numerics import requantise
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation
+
+__all__ = ["CoreReference", "nest"]
+
+SPACE = 1 << 20
+_ROUNDINGS: Mapping[int, Rounding] = {code: rounding for rounding, code in ROUNDING_CODES.items()}
+
+
+def nest(counts: Sequence[int], dy: Sequence[int], dx: Sequence[int], y: int, x: int) -> Iterator[tuple[int, int]]:
+    """Points in order; level 0 is innermost, and a level's delta is added when it advances."""
+    left = list(counts)
+    while True:
+        yield y, x
+        for level in range(len(counts)):
+            left[level] -= 1
+            if left[level]:
+                y, x = y + dy[level], x + dx[level]
+                break
+            left[level] = counts[level]
+        else:
+            return
+
+
+class CoreReference:
+    """Scratchpads and configuration; `run` executes one command."""
+
+    def __init__(self, config: ArrayConfig, seed: int = 0) -> None:
+        self.config = config
+        noise = np.random.default_rng(seed)
+        sizes = {
+            Memory.ACTIVATION: config.activation_bytes,
+            Memory.WEIGHT: config.weight_bytes,
+            Memory.PARAMETER: config.parameter_bytes,
+            Memory.OUTPUT: config.output_bytes,
+            Memory.TABLE: 256,
+        }
+        self.memory = {memory: noise.integers(0, 256, size).astype(np.uint8) for memory, size in sizes.items()}
+        self.settings: dict[int, Mapping[str, int]] = {}
+        self.sums: Any = 0
+
+    def run(self, opcode: int, fields: Mapping[str, int]) -> None:
+        if opcode == Operation.COMPUTE:
+            self._compute(fields)
+        else:
+            self.settings[opcode] = fields
+
+    def pixel_count(self, compute: Mapping[str, int]) -> int:
+        counts = [self.settings[Operation.CONFIG_PIXELS][f"count{level}"] for level in range(PIXEL_LEVELS - 1)]
+        return int(np.prod([*counts, compute["outer_count"]]))
+
+    def tap_words(self) -> int:
+        taps = self.settings[Operation.CONFIG_TAPS]
+        return taps["words"] * taps["count_s"] * taps["count_r"]
+
+    def _compute(self, c: Mapping[str, int]) -> None:
+        operands = self._gather(c)
+        residual = self.memory[Memory.OUTPUT].copy()
+        for tile in range(c["filter_tiles"]):
+            sums = operands @ self._weights(c, tile, operands.shape[1])
+            if not c["first"]:
+                sums = sums + self.sums
+            self.sums = sums
+            if c["last"]:
+                columns = c["last_columns"] if tile == c["filter_tiles"] - 1 else self.config.columns
+                self._write(c, tile, sums[:, :columns], residual)
+
+    def _gather(self, c: Mapping[str, int]) -> np.ndarray:
+        p, t = self.settings[Operation.CONFIG_PIXELS], self.settings[Operation.CONFIG_TAPS]
+        word = self.config.feed_bytes
+        counts = [p[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [c["outer_count"]]
+        deltas = [[p[f"{d}{level}"] for level in range(PIXEL_LEVELS)] for d in ("dy", "dx")]
+        pixels = np.array(list(nest(counts, *deltas, c["y0"], c["x0"])))
+        tap_counts = (t["words"], t["count_s"], t["count_r"])
+        taps = np.array(list(nest(tap_counts, (0, 0, t["dy_r"]), (word, t["dx_s"], t["dx_r"]), 0, 0)))
+        y = (pixels[:, None, 0] + taps[None, :, 0])[:, :, None]
+        x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(word)
+        memory = self.memory[Memory.ACTIVATION]
+        read = memory[(c["base"] + y * t["pitch"] + x) % SPACE % memory.size].view(np.int8)
+        inside = (y >= 0) & (y < c["height"]) & (x >= 0) & (x < t["row_bytes"])
+        values = np.where(inside, read, t["pad"]).astype(np.int64)
+        return _narrow(values, self.config.activation_width).reshape(len(pixels), -1)
+
+    def _weights(self, c: Mapping[str, int], tile: int, taps: int) -> np.ndarray:
+        size = self.config.weight_word_bytes
+        rows = self.memory[Memory.WEIGHT].view(np.int8).reshape(-1, size)
+        first = c["weight_base"] // size + tile * taps
+        chosen = rows[(first + np.arange(taps)) % len(rows), : self.config.columns].astype(np.int64)
+        return _narrow(chosen, self.config.weight_width)
+
+    def _requantise(self, c: Mapping[str, int], tile: int, sums: np.ndarray) -> np.ndarray:
+        s = self.settings[Operation.CONFIG_POST]
+        memory = self.memory[Memory.PARAMETER]
+        filters = self.config.lane_groups * self.config.post_lanes
+        first = c["parameter_base"] + 8 * (tile * filters + np.arange(sums.shape[1]))
+        raw = memory[(first[:, None] + np.arange(8)) % memory.size].astype(np.int64)
+        bias = (raw[:, :4] << np.arange(0, 32, 8)).sum(1).astype(np.int32).astype(np.int64)
+        mul = (raw[:, 4:7] << np.arange(0, 24, 8)).sum(1) & ((1 << self.config.multiplier_width) - 1)
+        total = _narrow(sums + bias, self.config.accumulator_width)
+        shift = raw[:, 7].astype(np.int8) + np.where(total < 0, s["negative_shift"], 0)
+        if self.config.dyadic:
+            mul = 1 << np.clip(-shift, 0, 20)
+        rounding = _ROUNDINGS[s["rounding"]]
+        return requantise(total, mul, np.clip(shift, 0, 63), s["zero"], s["low"], s["high"], rounding)
+
+    def _write(self, c: Mapping[str, int], tile: int, sums: np.ndarray, operands: np.ndarray) -> None:
+        s = self.settings[Operation.CONFIG_POST]
+        values = self._requantise(c, tile, sums)
+        pool = s["pool_count"] if self.config.pool else 1
+        places = self._places(s, c["filter_tiles"], -(-len(values) // pool))[tile]
+        offsets = np.repeat(places, pool)[: len(values), None] + np.arange(values.shape[1])
+        if s["residual"]:
+            b = operands[(c["residual_base"] + offsets) % operands.size].view(np.int8).astype(np.int64)
+            total = values * s["mul_a"] + b * s["mul_b"] + s["add_bias"]
+            bounds = (s["add_zero"], s["add_low"], s["add_high"])
+            values = requantise(total, 1, s["add_shift"], *bounds, _ROUNDINGS[s["rounding"]])
+        if s["table"]:
+            values = self.memory[Memory.TABLE].view(np.int8)[(values + 128) % 256].astype(np.int64)
+        for index, place in zip(range(len(values) // pool), places, strict=False):
+            pixel = values[index * pool : (index + 1) * pool].max(0).astype(np.uint8)
+            for memory, wanted, base in (
+                (Memory.ACTIVATION, s["to_activation"], c["activation_base"]),
+                (Memory.OUTPUT, s["to_output"], c["output_base"]),
+            ):
+                if wanted:
+                    target = self.memory[memory]
+                    target[(base + place + np.arange(len(pixel))) % SPACE % target.size] = pixel
+
+    def _places(self, s: Mapping[str, int], tiles: int, pixels: int) -> np.ndarray:
+        """Offsets of the written pixels of each filter tile, modulo 2^20."""
+        offsets = [0]
+        for index in range(1, pixels):
+            offsets.append(offsets[-1] + (s["out_delta"] if index % s["out_count"] == 0 else s["out_step"]))
+        return (np.arange(tiles)[:, None] * s["filter_step"] + np.array(offsets)) % SPACE
+
+
+def _narrow(values: np.ndarray, width: int) -> np.ndarray:
+    return values << 64 - width >> 64 - width
