@@ -1,0 +1,186 @@
+"""The vector unit, executed: what `isa_vector` says, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gatewright.hdl.instruction import Memory
+from gatewright.ir import Rounding, numerics
+from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES
+from gatewright.targets.array.isa_vector import ELEMENT_BYTES, LaneOperation, VectorOperation
+
+__all__ = ["VectorMachine", "nest"]
+
+_ROUNDINGS = {code: rounding for rounding, code in ROUNDING_CODES.items()}
+_SPACE = 1 << 20  # scratchpad addresses wrap at this many bytes
+_CHUNK = 1 << 20  # operands gathered at once, to bound memory
+
+
+def nest(counts: Sequence[int], deltas: Sequence[tuple[int, int]], y: int, x: int) -> np.ndarray:
+    """Points (y, x) of a nest of counts and deltas, innermost first, [points, 2]."""
+    points = np.array([[y, x]], np.int64)
+    back = np.zeros(2, np.int64)
+    for count, delta in zip(counts, deltas, strict=True):
+        step = np.array(delta) + back
+        points = (points[None] + np.arange(count)[:, None, None] * step).reshape(-1, 2)
+        back = back + step * (count - 1)
+    return points
+
+
+@dataclass
+class VectorMachine:
+    """Configuration registers of the unit, and the scratchpads (bytes) that it shares with everything else.
+
+    Sums have `sum_width` bits and wrap; `parameter_bytes` is the size of an entry of the parameter scratchpad, bias
+    first, then 24 bits of multiplier and 8 of shift at its end.
+    """
+
+    lanes: int
+    sum_width: int
+    scratch: Mapping[Memory, np.ndarray]
+    parameter_bytes: int = 8
+    registers: dict[int, Mapping[str, int]] = field(default_factory=dict)
+
+    def step(self, opcode: int, fields: Mapping[str, int]) -> None:
+        if opcode == VectorOperation.COMPUTE:
+            self._compute(fields)
+        else:
+            self.registers[opcode] = fields
+
+    def _compute(self, f: Mapping[str, int]) -> None:
+        points = self.registers[VectorOperation.CONFIG_PIXELS]
+        counts = [points[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [f["outer_count"]]
+        deltas = [(points[f"dy{level}"], points[f"dx{level}"]) for level in range(PIXEL_LEVELS)]
+        pixels = nest(counts, deltas, f["y0"], f["x0"])
+        t = self.registers[VectorOperation.CONFIG_TAPS]
+        taps = nest(
+            (t["count0"], t["count1"], t["count2"]),
+            ((0, t["dx0"]), (t["dy1"], t["dx1"]), (t["dy2"], t["dx2"])),
+            0,
+            0,
+        )
+        results = []
+        step = max(1, _CHUNK // (len(taps) * self.lanes))
+        for group in range(f["groups"]):
+            for first in range(0, len(pixels), step):
+                index = np.arange(first, min(first + step, len(pixels)))
+                results.append((group, index, self._results(f, group, index, pixels[index], taps)))
+        for group, index, values in results:
+            self._write(f, group, index, values)
+
+    # Operands.
+
+    def _elements(self, memory: Memory, address: np.ndarray, size: int) -> np.ndarray:
+        """Signed elements of `ELEMENT_BYTES[size]` bytes."""
+        data = self.scratch[memory]
+        count = ELEMENT_BYTES[size]
+        value = np.zeros(address.shape, np.int64)
+        for byte in range(count):
+            value |= data[(address + byte) % _SPACE % len(data)].astype(np.int64) << (8 * byte)
+        sign = 1 << (8 * count - 1)
+        return (value ^ sign) - sign
+
+    def _a(self, f: Mapping[str, int], group: int, pixels: np.ndarray, taps: np.ndarray) -> np.ndarray:
+        """a - a_zero, [pixels, taps, lanes]."""
+        t = self.registers[VectorOperation.CONFIG_TAPS]
+        use = self.registers[VectorOperation.CONFIG_LANES]
+        shift = self.registers[VectorOperation.CONFIG_WALK]["a_group_step"] * group
+        y = (pixels[:, None, 0] + taps[None, :, 0])[:, :, None]
+        x = (pixels[:, None, 1] + taps[None, :, 1] + shift)[:, :, None] + self._lane_bytes(
+            use["a_size"], use["a_repeat"]
+        )
+        inside = (y >= 0) & (y < f["height"]) & (x >= 0) & (x < t["row_bytes"])
+        data = self._elements(Memory.ACTIVATION, f["base"] + y * t["pitch"] + x, use["a_size"])
+        return np.where(inside, data, t["pad"]) - use["a_zero"]
+
+    def _b(self, f: Mapping[str, int], group: int, index: np.ndarray, taps: int) -> np.ndarray:
+        """b - b_zero, or 1, [pixels, taps, lanes]."""
+        use = self.registers[VectorOperation.CONFIG_LANES]
+        if not use["operand"]:
+            return np.ones((len(index), taps, self.lanes), np.int64)
+        walk = self.registers[VectorOperation.CONFIG_WALK]
+        place = f["b_base"] + group * walk["b_group_step"] + self._walk(index, "b_step", "b_delta")
+        address = place[:, None, None] + np.arange(taps)[:, None] * walk["b_tap_step"]
+        address = address + self._lane_bytes(use["b_size"], use["b_repeat"])
+        return self._elements(Memory.OUTPUT, address, use["b_size"]) - use["b_zero"]
+
+    def _lane_bytes(self, size: int, repeat: int) -> np.ndarray:
+        return np.arange(self.lanes) * (0 if repeat else ELEMENT_BYTES[size])
+
+    def _walk(self, index: np.ndarray, step: str, delta: str) -> np.ndarray:
+        """Offset of pixels by their number."""
+        walk = self.registers[VectorOperation.CONFIG_WALK]
+        count = walk["out_count"]
+        row = walk[delta] + (count - 1) * walk[step]
+        return index // count * row + index % count * walk[step]
+
+    # Lanes.
+
+    def _results(
+        self, f: Mapping[str, int], group: int, index: np.ndarray, pixels: np.ndarray, taps: np.ndarray
+    ) -> np.ndarray:
+        """[pixels, lanes]"""
+        use = self.registers[VectorOperation.CONFIG_LANES]
+        a, b = self._a(f, group, pixels, taps), self._b(f, group, index, len(taps))
+        operation, amount = LaneOperation(use["operation"]), None
+        if operation == LaneOperation.MULTIPLY_ADD:
+            value = numerics.rounding_shift(a * b, use["product_shift"], Rounding.HALF_UP).sum(axis=1)
+        elif operation == LaneOperation.MAX:
+            value = a.max(axis=1)
+        elif operation == LaneOperation.ARG_MAX:
+            value = a.argmax(axis=1)
+        elif operation == LaneOperation.AFFINE:
+            value = a[:, -1] * use["mul_a"] + b[:, -1] * use["mul_b"]
+        else:
+            value, amount = a[:, -1], np.clip(b[:, -1], 0, 63)
+        return self._tail(f, group, value, amount)
+
+    def _tail(self, f: Mapping[str, int], group: int, value: np.ndarray, amount: np.ndarray | None) -> np.ndarray:
+        post = self.registers[VectorOperation.CONFIG_POST]
+        bias, mul, shift = (
+            self._parameters(f, group) if post["per_channel"] else (post["bias"], post["mul"], post["shift"])
+        )
+        half = 1 << (self.sum_width - 1)
+        sums = (value + bias + half) % (1 << self.sum_width) - half
+        shift = np.broadcast_to(np.asarray(shift if amount is None else amount, np.int64), sums.shape)
+        mul = np.broadcast_to(np.asarray(mul, np.int64), sums.shape)
+        if post["leaky"]:
+            mul, shift = np.where(sums < 0, mul, 1), np.where(sums < 0, shift, 0)
+        shift = np.where(sums < 0, np.minimum(shift + post["negative_shift"], 63), shift)
+        rounding = _ROUNDINGS[post["rounding"]]
+        q = numerics.requantise(sums, mul, shift, post["zero"], post["low"], post["high"], rounding)
+        if post["table"]:
+            q = self.scratch[Memory.TABLE].view(np.int8)[q + 128].astype(np.int64)
+        return q
+
+    def _parameters(self, f: Mapping[str, int], group: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Bias, multiplier and shift of each lane."""
+        size = self.parameter_bytes
+        start = f["parameter_base"] + group * self.lanes * size
+        data = self.scratch[Memory.PARAMETER]
+        entries = data[(start + np.arange(self.lanes * size)) % len(data)].reshape(self.lanes, size).astype(np.int64)
+        bias_bytes = min(size - 4, 8)
+        place = np.int64(1) << (8 * np.arange(8))
+        bias = entries[:, :bias_bytes] @ place[:bias_bytes]
+        sign = 1 << (8 * bias_bytes - 1)
+        bias = (bias ^ sign) - sign if bias_bytes < 8 else bias
+        mul = entries[:, size - 4 : size - 1] @ place[:3]
+        return bias, mul, entries[:, size - 1]
+
+    def _write(self, f: Mapping[str, int], group: int, index: np.ndarray, values: np.ndarray) -> None:
+        walk = self.registers[VectorOperation.CONFIG_WALK]
+        size = ELEMENT_BYTES[self.registers[VectorOperation.CONFIG_LANES]["out_size"]]
+        lanes = f["last_lanes"] if group == f["groups"] - 1 else self.lanes
+        place = group * walk["group_step"] + self._walk(index, "out_step", "out_delta")
+        offset = place[:, None] + np.arange(lanes) * size
+        for enabled, memory, base in (
+            (walk["to_activation"], Memory.ACTIVATION, f["activation_base"]),
+            (walk["to_output"], Memory.OUTPUT, f["output_base"]),
+        ):
+            data = self.scratch[memory]
+            for byte in range(size if enabled else 0):
+                part = (values[:, :lanes] >> (8 * byte)) & 0xFF
+                data[(base + offset + byte) % _SPACE % len(data)] = part.astype(np.uint8)
