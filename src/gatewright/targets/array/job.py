@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gatewright.ir import Rounding
+from gatewright.ir import IntType, Rounding
 
-__all__ = ["Image", "Job", "Level", "Output", "Tail", "Taps"]
+__all__ = ["Image", "Job", "Level", "Output", "Tail", "Taps", "element_bytes"]
+
+
+def element_bytes(dtype: IntType) -> int:
+    """Bytes of an element in memory and scratchpads: 1, 2 or 4, and 8 for what this datapath does not take."""
+    return dtype.storage.itemsize
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,13 @@ class Level:
 
 @dataclass(frozen=True)
 class Image:
-    """The value a job reads, dense: `count` images of `height` rows of `row_bytes`."""
+    """The value a job reads, dense: `count` images of `height` rows of `row_bytes`, elements of `element_bytes`."""
 
     value: str
     count: int
     height: int
     row_bytes: int
+    element_bytes: int = 1
 
     @property
     def image_bytes(self) -> int:
@@ -40,13 +46,17 @@ class Image:
 
 @dataclass(frozen=True)
 class Taps:
-    """Taps of a pixel: `rows` x `segments` runs of `segment_bytes` contiguous bytes, from (0, 0) on."""
+    """Taps of a pixel: `rows` x `segments` runs of `segment_bytes` contiguous bytes, from (0, 0) on.
+
+    Elements have `element_bytes`: the image's.
+    """
 
     segment_bytes: int
     segments: int = 1
     segment_step: int = 0
     rows: int = 1
     row_step: int = 0
+    element_bytes: int = 1
 
     def words(self, feed_bytes: int) -> int:
         """Tap words of one segment."""
@@ -95,6 +105,7 @@ class Output:
     row_bytes: int
     pixel_bytes: int
     offset: int = 0
+    element_bytes: int = 1
 
 
 @dataclass(frozen=True)
