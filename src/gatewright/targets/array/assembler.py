@@ -95,7 +95,7 @@ class Effects:
         config, taps, post = self.config, self.taps, self.post
         counts = [self.pixels[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [f["outer_count"]]
         yield from self._feed(f, counts)
-        depth = taps["words"] * taps["count_s"] * taps["count_r"] * config.feed_bytes
+        depth = taps["words"] * taps["count_s"] * taps["count_r"] * config.word_length
         stop = f["weight_base"] + f["filter_tiles"] * depth * config.weight_word_bytes
         yield Access(Memory.WEIGHT, f["weight_base"], min(stop, config.weight_bytes), False)
         yield Access(Memory.WEIGHT, 0, stop - config.weight_bytes, False)  # rows of weights wrap
@@ -129,7 +129,7 @@ class Effects:
             for bounds, step in ((y, step_y), (x, step_x)):
                 bounds[step > 0] += step * (counts[level] - 1)
             back_y, back_x = back_y + step_y * (counts[level] - 1), back_x + step_x * (counts[level] - 1)
-        feed = self.config.feed_bytes
+        feed = self.config.word_length
         segment = (taps["words"] - 1) * feed
         step_s = taps["dx_s"] + segment
         x[1] += segment + step_s * (taps["count_s"] - 1) + feed - 1

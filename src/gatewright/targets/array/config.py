@@ -57,6 +57,8 @@ class ArrayConfig:
     """Build the 256-entry table of the post unit."""
     queue_depth: int = 8
     """Instructions that wait in each of the three queues."""
+    feed_words: int = 0
+    """Elements of a tap word, at least `rows`; 0: the least power of two that is at least `rows`."""
 
     def __post_init__(self) -> None:
         self._check_range("rows", 1, 64)
@@ -67,6 +69,8 @@ class ArrayConfig:
         if self.multiplier_width != 0:
             self._check_range("multiplier_width", 2, 24)
         self._check_range("queue_depth", 2, 64)
+        if self.feed_words != 0:
+            self._check_range("feed_words", self.rows, 64)
         if self.bus_bits not in (32, 64, 128, 256):
             raise ConfigError(f"bus_bits must be 32, 64, 128 or 256, not {self.bus_bits}")
         lanes = self.post_lanes
@@ -100,9 +104,9 @@ class ArrayConfig:
         return self.bus_bits // 8
 
     @property
-    def feed_bytes(self) -> int:
-        """Bytes that a row takes from one read of the activation scratchpad, and the cycles it takes to use them."""
-        return _power_of_two_at_least(self.rows)
+    def word_length(self) -> int:
+        """Elements of a tap word: a row takes them from one read of the scratchpad and uses them up in as many cycles."""
+        return self.feed_words or _power_of_two_at_least(self.rows)
 
     @property
     def weight_word_bytes(self) -> int:
@@ -117,7 +121,7 @@ class ArrayConfig:
     @property
     def scratch_bytes(self) -> int:
         """Bytes of one bank word of the byte-addressed scratchpads (activation, output)."""
-        return max(self.feed_bytes, self.bus_bytes, self.post_lanes)
+        return max(_power_of_two_at_least(self.word_length), self.bus_bytes, self.post_lanes)
 
     @property
     def parameter_word_bytes(self) -> int:

@@ -419,7 +419,7 @@ class Emitter:
         }
 
     def _config_taps(self, job: Job, tap: TapBlock, source: _Source) -> None:
-        taps, feed = job.taps, self.config.feed_bytes
+        taps, feed = job.taps, self.config.word_length
         along = (tap.words - 1) * feed
         across = along + (tap.segments - 1) * taps.segment_step
         fields = {

@@ -2,7 +2,7 @@
 
 The core works on *pixels* (rows of the array) and *filters* (columns). A pixel is a point (y, x) in a tile of
 activations held in the activation scratchpad: y counts rows of `pitch` bytes, x counts *bytes* within a row. A *tap*
-word is an offset (dy, dx) from the pixel; it names `feed_bytes` consecutive bytes, at any alignment. So for each pixel
+word is an offset (dy, dx) from the pixel; it names `word_length` consecutive bytes, at any alignment. So for each pixel
 and tap word
 
     Y = pixel.y + tap.dy        X = pixel.x + tap.dx        address = base + Y * pitch + X
@@ -59,7 +59,7 @@ CONFIG_PIXELS = instruction_layout(
     }
 )
 
-# Order in which the taps of a pixel are visited: `words` words of a segment (x advances by feed_bytes), `count_s`
+# Order in which the taps of a pixel are visited: `words` words of a segment (x advances by word_length), `count_s`
 # segments, `count_r` rows of segments.
 CONFIG_TAPS = instruction_layout(
     {
@@ -119,7 +119,7 @@ COMPUTE = instruction_layout(
         "x0": signed(20),
         "outer_count": unsigned(14),
         "height": unsigned(14),
-        "weight_base": unsigned(20),  # bytes; a tap word needs feed_bytes rows of weight_word_bytes each
+        "weight_base": unsigned(20),  # bytes; a tap word needs word_length rows of weight_word_bytes each
         "filter_tiles": unsigned(12),
         "last_columns": unsigned(7),  # filters in the last filter tile
         "parameter_base": unsigned(20),  # bytes; a filter tile needs lane_groups words of parameter_word_bytes

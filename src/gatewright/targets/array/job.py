@@ -58,13 +58,13 @@ class Taps:
     row_step: int = 0
     element_bytes: int = 1
 
-    def words(self, feed_bytes: int) -> int:
+    def words(self, word_length: int) -> int:
         """Tap words of one segment."""
-        return -(-self.segment_bytes // feed_bytes)
+        return -(-self.segment_bytes // (word_length * self.element_bytes))
 
-    def depth(self, feed_bytes: int) -> int:
-        """Cycles the array needs for a pixel: all tap words, each `feed_bytes` cycles."""
-        return self.rows * self.segments * self.words(feed_bytes) * feed_bytes
+    def depth(self, word_length: int) -> int:
+        """Cycles the array needs for a pixel: all tap words, each `word_length` cycles."""
+        return self.rows * self.segments * self.words(word_length) * word_length
 
     @property
     def width(self) -> int:

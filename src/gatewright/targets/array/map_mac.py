@@ -33,7 +33,7 @@ def filter_tiles(matrix: np.ndarray, config: ArrayConfig) -> np.ndarray:
 
 def identity_tiles(count: int, config: ArrayConfig) -> np.ndarray:
     """Weights of `count` filter tiles that each pass `columns` consecutive bytes through."""
-    depth = Taps(config.columns).depth(config.feed_bytes)
+    depth = Taps(config.columns).depth(config.word_length)
     tile = filter_tiles(np.eye(config.columns, depth, dtype=np.int8), config)
     return np.repeat(tile, count, axis=0)
 
@@ -152,7 +152,7 @@ def _convolution_taps(
         spread[filter_index, :, :, first : first + group_channels] = weights[filter_index]
     by_tap = Taps(span, kernel_width, dilation_x * channels, kernel_height, dilation_y)
     by_row = Taps((kernel_width - 1) * channels + span, 1, 0, kernel_height, dilation_y)
-    feed = config.feed_bytes
+    feed = config.word_length
     if dilation_x == 1 and by_row.depth(feed) <= by_tap.depth(feed):
         taps = by_row
         rows = np.zeros((filters, kernel_height, by_row.words(feed) * feed), np.int8)
@@ -189,7 +189,7 @@ def map_matmul(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     count = graph.type_of(node.inputs[0]).size // depth
     tail, mul, shift, _ = read_tail(graph, layer)
     taps = Taps(depth)
-    matrix = np.zeros((filters, taps.depth(config.feed_bytes)), np.int8)
+    matrix = np.zeros((filters, taps.depth(config.word_length)), np.int8)
     matrix[:, :depth] = weights
     return [
         Job(
@@ -245,7 +245,7 @@ def _sum_pool(
     batch, height, width, channels = graph.type_of(node.inputs[0]).shape
     row, rows, column, columns = part
     taps = Taps(min(config.columns, channels), op.kernel[1], channels, op.kernel[0], 1)
-    words = taps.words(config.feed_bytes) * config.feed_bytes
+    words = taps.words(config.word_length) * config.word_length
     block = np.tile(np.eye(config.columns, words, dtype=np.int8), (1, op.kernel[0] * op.kernel[1]))
     whole = channels % config.columns == 0
     tiles = 1 if whole else -(-channels // config.columns)

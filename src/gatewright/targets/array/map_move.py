@@ -58,7 +58,7 @@ def _pass_through(
         columns=columns,
         rows=rows,
         taps=Taps(min(config.columns, filters)),
-        weights=identity_tiles(tiles, config)[:, : Taps(min(config.columns, filters)).depth(config.feed_bytes)],
+        weights=identity_tiles(tiles, config)[:, : Taps(min(config.columns, filters)).depth(config.word_length)],
         bias=np.zeros(filters, np.int64),
         mul=np.ones(filters, np.int64),
         shift=np.zeros(filters, np.int64),
@@ -341,8 +341,8 @@ def map_transpose(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     levels = [Level(shape[axis], dx=strides[axis]) for axis in reversed(outer)]
     size = node.type.size // batch
     taps = Taps(1, min(config.columns, count), strides[last])
-    weights = np.zeros((config.columns, taps.depth(config.feed_bytes)), np.int8)
-    weights[np.arange(taps.segments), np.arange(taps.segments) * config.feed_bytes] = 1
+    weights = np.zeros((config.columns, taps.depth(config.word_length)), np.int8)
+    weights[np.arange(taps.segments), np.arange(taps.segments) * config.word_length] = 1
     tiles = -(-count // config.columns)
     job = _pass_through(
         config,

@@ -96,11 +96,11 @@ class Machine:
         t = self.taps
         taps = self._nest(
             (t["words"], t["count_s"], t["count_r"]),
-            ((0, config.feed_bytes), (0, t["dx_s"]), (t["dy_r"], t["dx_r"])),
+            ((0, config.word_length), (0, t["dx_s"]), (t["dy_r"], t["dx_r"])),
             0,
             0,
         )
-        weights = self._read_weights(f, len(taps) * config.feed_bytes)
+        weights = self._read_weights(f, len(taps) * config.word_length)
         step = max(1, _GATHER_LIMIT // weights.shape[1])
         sums = np.concatenate(
             [self._sums(f, pixels[i : i + step], taps, weights) for i in range(0, len(pixels), step)], axis=1
@@ -124,7 +124,7 @@ class Machine:
         """Sums [filter tiles, pixels, columns] of the taps of some pixels."""
         t, scratch = self.taps, self.scratch[Memory.ACTIVATION].view(np.int8)
         y = pixels[:, None, 0] + taps[None, :, 0]
-        x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(self.config.feed_bytes)
+        x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(self.config.word_length)
         inside = ((y >= 0) & (y < f["height"]))[:, :, None] & (x >= 0) & (x < t["row_bytes"])
         address = (f["base"] + (y * t["pitch"])[:, :, None] + x) % _SPACE % len(scratch)
         data = np.where(inside, scratch[address], np.int8(t["pad"])).reshape(len(pixels), -1)

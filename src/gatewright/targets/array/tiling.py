@@ -178,7 +178,7 @@ def _worst_extent(job: Job, height: int, width: int) -> int:
 
 def _cost(job: Job, height: int, width: int, config: ArrayConfig, *, overlapped: bool) -> float:
     """Estimated cycles of an image: computing its tiles, and loading them with their weights, at once or in turn."""
-    depth = job.taps.depth(config.feed_bytes)
+    depth = job.taps.depth(config.word_length)
     filters = -(-job.filters // config.columns)
     input_bytes = _worst_extent(job, height, width)
     several = height < job.rows.count or width < job.columns[-1].count
@@ -212,7 +212,7 @@ def tap_blocks(job: Job, config: ArrayConfig, room: int) -> list[TapBlock]:
 
 
 def _tap_blocks(job: Job, config: ArrayConfig, room: int) -> Iterator[TapBlock]:
-    taps, feed = job.taps, config.feed_bytes
+    taps, feed = job.taps, config.word_length
     words = taps.words(feed)
     word_bytes = feed * config.weight_word_bytes
     segment, row = words * feed, taps.segments * words * feed

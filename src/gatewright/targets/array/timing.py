@@ -54,8 +54,8 @@ SUM_LATENCY = 2
 
 
 def tile_cycles(config: ArrayConfig, tap_words: int) -> int:
-    """Steps of one tile of pixels (times one tile of filters): each tap word feeds the array for `feed_bytes`."""
-    return tap_words * config.feed_bytes
+    """Steps of one tile of pixels (times one tile of filters): each tap word feeds the array for `word_length`."""
+    return tap_words * config.word_length
 
 
 def drain_cycles(config: ArrayConfig) -> int:

@@ -128,7 +128,7 @@ def _layer_time(graph: Graph, layer: Layer, config: ArrayConfig) -> int:
         segments, run = shape[1], shape[2] * shape[3]
     else:
         segments, run = shape[1] * shape[2], min(config.columns * shape[3], shape[3] * node.op.groups)
-    depth = segments * -(-run // config.feed_bytes) * config.feed_bytes
+    depth = segments * -(-run // config.word_length) * config.word_length
     tiles = -(-filters // config.columns)
     weights = tiles * depth * config.weight_word_bytes // config.bus_bytes
     return max(-(-pixels // config.rows) * tiles * max(depth, drain_cycles(config)), weights)

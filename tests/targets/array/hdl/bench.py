@@ -239,7 +239,7 @@ class CoreBench:
     def check_activations(self) -> None:
         """Copy the activation scratchpad to the output scratchpad by unit weights, and compare."""
         config = self.config
-        width = min(config.feed_bytes, config.columns)
+        width = min(config.word_length, config.columns)
         for command in self._copy(width):
             if command.opcode == Operation.COMPUTE:
                 self._load_unit_weights(width)
@@ -251,7 +251,7 @@ class CoreBench:
 
     def _load_unit_weights(self, width: int) -> None:
         config, memory = self.config, self.reference.memory
-        weights = np.zeros((config.feed_bytes, config.weight_word_bytes), np.uint8)
+        weights = np.zeros((config.word_length, config.weight_word_bytes), np.uint8)
         weights[np.arange(width), np.arange(width)] = 1
         memory[Memory.WEIGHT][: weights.size] = weights.ravel()
         parameters = np.zeros((config.lane_groups * config.post_lanes, 8), np.uint8)

@@ -57,7 +57,7 @@ class Layer:
             computes -= 1
 
     def _taps(self, words: int) -> dict[str, int]:
-        chance, word = self.chance, self.config.feed_bytes
+        chance, word = self.chance, self.config.word_length
         taps = {name: chance.randint(1, 3) for name in ("words", "count_s", "count_r")}
         while prod(taps.values()) > words:
             taps[chance.choice(list(taps))] = 1
@@ -123,7 +123,7 @@ class Layer:
         return {
             "base": chance.randint(0, self.half - (self.height - 1) * self.taps["pitch"] - self.row_bytes),
             "y0": chance.randint(-3, self.height),
-            "x0": chance.randint(-2 * config.feed_bytes, self.row_bytes),
+            "x0": chance.randint(-2 * config.word_length, self.row_bytes),
             "outer_count": outer_count,
             "height": self.height,
             "weight_base": chance.randrange(0, config.weight_bytes, config.weight_word_bytes),

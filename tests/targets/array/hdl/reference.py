@@ -77,7 +77,7 @@ class CoreReference:
 
     def _gather(self, c: Mapping[str, int]) -> np.ndarray:
         p, t = self.settings[Operation.CONFIG_PIXELS], self.settings[Operation.CONFIG_TAPS]
-        word = self.config.feed_bytes
+        word = self.config.word_length
         counts = [p[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [c["outer_count"]]
         deltas = [[p[f"{d}{level}"] for level in range(PIXEL_LEVELS)] for d in ("dy", "dx")]
         pixels = np.array(list(nest(counts, *deltas, c["y0"], c["x0"])))

@@ -20,6 +20,8 @@ CONFIGS = {
     "3x5 plain": ArrayConfig(**SMALL, rows=3, columns=5, post_lanes=8, residual=False, pool=False, lut=False),
     "1x1": ArrayConfig(**SMALL, rows=1, columns=1, post_lanes=1),
     "1x8": ArrayConfig(**SMALL, rows=1, columns=8, post_lanes=1, lut=False),
+    "9x4": ArrayConfig(**SMALL, rows=9, columns=4, post_lanes=2, feed_words=9, bus_bits=32),
+    "5x3": ArrayConfig(**SMALL, rows=5, columns=3, post_lanes=4, feed_words=7, multiplier_width=0),
     "16x2": ArrayConfig(**SMALL, rows=16, columns=2, post_lanes=2, accumulator_width=24, pool=False),
 }
 

@@ -41,7 +41,7 @@ class Feed(wiring.Component):
                 "tile_end": Out(1),
                 "activation_enable": Out(1),
                 "activation_address": Out(exact_log2(config.activation_bytes)),
-                "activation_data": In(8 * config.feed_bytes),
+                "activation_data": In(8 * config.word_length),
                 "weight_enable": Out(1),
                 "weight_row": Out(exact_log2(self.weight_rows)),
                 "weight_data": In(8 * config.weight_word_bytes),
@@ -92,7 +92,7 @@ class Feed(wiring.Component):
     def _rows(self, m: Module, word: Value, load: Value) -> None:
         """Row i takes its word i cycles after row 0 and gives a byte of it a cycle."""
         for row in range(self.config.rows):
-            register = Signal(8 * self.config.feed_bytes, name=f"row_{row}", reset_less=True)
+            register = Signal(8 * self.config.word_length, name=f"row_{row}", reset_less=True)
             m.d.sync += register.eq(Mux(load, word, register >> 8))
             m.d.comb += self.activation[row].eq(register[: self.config.activation_width])
             load = delayed(m, load, 1, f"load_{row + 1}") if row + 1 < self.config.rows else load

@@ -35,8 +35,8 @@ class Gather(wiring.Component):
                 "step": In(STEP),
                 "read_enable": Out(1),
                 "read_address": Out(address_width),
-                "read_data": In(8 * config.feed_bytes),
-                "word": Out(8 * config.feed_bytes),
+                "read_data": In(8 * config.word_length),
+                "word": Out(8 * config.word_length),
             }
         )
 
@@ -64,7 +64,7 @@ class Gather(wiring.Component):
 
     def _bytes_before(self, m: Module, x: Value) -> Value:
         """Bytes of the word that lie before the row."""
-        size = self.config.feed_bytes
+        size = self.config.word_length
         missing = Signal(range(size + 1), name="missing_before")
         with m.If(x >= 0):
             m.d.comb += missing.eq(size)
@@ -74,7 +74,7 @@ class Gather(wiring.Component):
 
     def _bytes_up_to(self, m: Module, room: Value, inside: Value) -> Value:
         """Bytes of the word that lie before the end of the row; none in a row that does not exist."""
-        size = self.config.feed_bytes
+        size = self.config.word_length
         missing = Signal(range(size + 1), name="missing_up_to")
         with m.If(~inside | (room <= 0)):
             m.d.comb += missing.eq(size)
@@ -83,11 +83,11 @@ class Gather(wiring.Component):
         return missing
 
     def _pad(self, m: Module, missing_before: Value, missing_up_to: Value) -> None:
-        width = 8 * self.config.feed_bytes
+        width = 8 * self.config.word_length
         ones = Const((1 << width) - 1, width)
         inside = Signal(width)
         pad = delayed(m, self.frame.pad, 2 + READ_LATENCY, "pad")
         m.d.comb += [
             inside.eq((ones >> Cat(Const(0, 3), missing_up_to)) & ~(ones >> Cat(Const(0, 3), missing_before))),
-            self.word.eq((self.read_data & inside) | (pad.replicate(self.config.feed_bytes) & ~inside)),
+            self.word.eq((self.read_data & inside) | (pad.replicate(self.config.word_length) & ~inside)),
         ]

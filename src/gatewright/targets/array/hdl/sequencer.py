@@ -44,7 +44,7 @@ one."""
 class Sequencer(wiring.Component):
     """Issues the steps of a COMPUTE from two cycles after `start` on; see `timing` for when exactly.
 
-    Time is cut into slots of `feed_bytes` steps, one tap word each; in step i of a slot, row i's tap word is read. In
+    Time is cut into slots of `word_length` steps, one tap word each; in step i of a slot, row i's tap word is read. In
     the first slot of a tile the pixels are made, one a step; the later ones use them again, from a ring of as many
     registers as a slot has steps. The row of the weight memory that a step needs comes as `weight_row`.
     """
@@ -72,14 +72,14 @@ class Sequencer(wiring.Component):
         pixels, taps = self._nests(m)
         setup = Signal()
         running = Signal()
-        phase = Signal(range(config.feed_bytes))
+        phase = Signal(range(config.word_length))
         step = Signal()
         slot_end = Signal()
         m.d.comb += [
             self.idle.eq(~running & ~setup),
             self.draining.eq(running & (phase == 0) & taps.last & self._too_early(m)),
             step.eq(running & ~self.draining),
-            slot_end.eq(step & (phase == config.feed_bytes - 1)),
+            slot_end.eq(step & (phase == config.word_length - 1)),
             self.tile_end.eq(slot_end & taps.last),
             taps.advance.eq(slot_end),
             Cat(pixels.restart, taps.restart).eq(setup.replicate(2)),
@@ -88,7 +88,7 @@ class Sequencer(wiring.Component):
         with m.If(setup):
             m.d.sync += running.eq(1)
         with m.If(step):
-            m.d.sync += phase.eq(phase + 1)
+            m.d.sync += phase.eq(phase + 1 if self._wraps(phase) else Mux(slot_end, 0, phase + 1))
         with m.If(self.tile_end & self.tile.filter_done & self.tile.last_filter):
             m.d.sync += running.eq(0)
         self._tiles(m, pixels, step & taps.first & (phase < config.rows))
@@ -106,6 +106,10 @@ class Sequencer(wiring.Component):
         self._points(m, pixels, taps.first, step)
         return m
 
+    def _wraps(self, phase: Signal) -> bool:
+        """Whether the phase goes from a slot's last step to 0 by itself."""
+        return self.config.word_length == 1 << len(phase)
+
     def _nests(self, m: Module) -> tuple[Nest, Nest]:
         m.submodules.pixel_nest = pixels = Nest([14] * PIXEL_LEVELS, Y_WIDTH, X_WIDTH)
         m.submodules.tap_nest = taps = Nest([14, 10, 10], Y_WIDTH, X_WIDTH)
@@ -120,7 +124,7 @@ class Sequencer(wiring.Component):
             pixels.y0.eq(self.order.y0),
             pixels.x0.eq(self.order.x0),
             taps.count0.eq(self.taps.words),
-            taps.dx[0].eq(self.config.feed_bytes),
+            taps.dx[0].eq(self.config.word_length),
             taps.count1.eq(self.taps.count_s),
             taps.dx[1].eq(self.taps.dx_s),
             taps.count2.eq(self.taps.count_r),
@@ -131,7 +135,7 @@ class Sequencer(wiring.Component):
 
     def _too_early(self, m: Module) -> Value:
         """Whether a tile whose last slot starts now would end while results of the one before it are in its way."""
-        wait = max(drain_cycles(self.config) - self.config.feed_bytes, 0)
+        wait = max(drain_cycles(self.config) - self.config.word_length, 0)
         left = Signal(range(wait + 1))
         with m.If(self.tile_end):
             m.d.sync += left.eq(wait)
@@ -156,7 +160,7 @@ class Sequencer(wiring.Component):
 
     def _points(self, m: Module, pixels: Nest, first_slot: Value, step: Value) -> None:
         """The pixel of the row whose turn it is: new in the first slot, from the ring after it."""
-        ring = [Signal(POINT, name=f"ring{place}", reset_less=True) for place in range(self.config.feed_bytes)]
+        ring = [Signal(POINT, name=f"ring{place}", reset_less=True) for place in range(self.config.word_length)]
         new = Signal(POINT)
         m.d.comb += [new.y.eq(pixels.y), new.x.eq(pixels.x), self.step.pixel.eq(Mux(first_slot, new, ring[0]))]
         with m.If(step):
