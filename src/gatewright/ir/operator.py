@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gatewright.errors import GraphError
+from gatewright.ir.numerics import MAX_SHIFT
 from gatewright.ir.types import IntType, TensorType
 
 __all__ = ["Operator", "require"]
@@ -49,6 +50,12 @@ class Operator:
         least = sum(not operand.endswith(("?", "*")) for operand in self.operands)
         if len(types) < least or (most is not None and len(types) > most):
             raise GraphError(f"operands must be ({', '.join(self.operands)}), not {len(types)} values")
+
+    def expect_tail(self, zero: int, low: int, high: int, dtype: IntType, shift: int = 0) -> None:
+        """Raise `GraphError` unless these can end an operator that shifts, adds a zero point and clips."""
+        require(0 <= shift <= MAX_SHIFT, f"shift must be 0..{MAX_SHIFT}, not {shift}")
+        self.expect_bounds(low, high, dtype)
+        require(dtype.holds(zero, zero), f"zero must be within {dtype}, not {zero}")
 
     def expect_bounds(self, low: int, high: int, dtype: IntType) -> None:
         """Raise `GraphError` unless `low`..`high` is a range within `dtype`."""

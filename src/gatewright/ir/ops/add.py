@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatewright.ir.numerics import MAX_SHIFT, Rounding, rescaled_add
+from gatewright.ir.numerics import Rounding, rescaled_add
 from gatewright.ir.operator import Operator, require
 from gatewright.ir.types import IntType, TensorType
 
@@ -38,9 +38,7 @@ class Add(Operator):
         self.expect_operands(types)
         a, b = types
         require(a.shape == b.shape, f"a and b must have the same shape, not {a} and {b}")
-        require(0 <= self.shift <= MAX_SHIFT, f"shift must be 0..{MAX_SHIFT}, not {self.shift}")
-        self.expect_bounds(self.low, self.high, self.dtype)
-        require(self.dtype.holds(self.zero, self.zero), f"zero must be within {self.dtype}, not {self.zero}")
+        self.expect_tail(self.zero, self.low, self.high, self.dtype, self.shift)
         return TensorType(a.shape, self.dtype)
 
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.ir import numerics
 from gatewright.ir.accumulate import shifted
-from gatewright.ir.numerics import MAX_SHIFT, Rounding
+from gatewright.ir.numerics import Rounding
 from gatewright.ir.operator import Operator, require
 from gatewright.ir.types import IntType, TensorType
 from gatewright.ir.windows import Pads, Pair, expect_image, expect_windows, pad_image, valid_taps, windows
@@ -46,9 +46,7 @@ class AveragePool(Operator):
         (x,) = types
         expect_image(x)
         height, width = expect_windows(x, self.kernel, self.strides, self.pads)
-        require(0 <= self.shift <= MAX_SHIFT, f"shift must be 0..{MAX_SHIFT}, not {self.shift}")
-        self.expect_bounds(self.low, self.high, self.dtype)
-        require(self.dtype.holds(self.zero, self.zero), f"zero must be within {self.dtype}, not {self.zero}")
+        self.expect_tail(self.zero, self.low, self.high, self.dtype, self.shift)
         pairs = all(isinstance(pair, tuple) and len(pair) == 2 for pair in self.multipliers)
         require(pairs, f"multipliers must be ((n, mul), ...), not {self.multipliers!r}")
         divisors, known = set(np.unique(self.divisors(x)).tolist()), {n for n, _ in self.multipliers}

@@ -8,8 +8,8 @@ import numpy as np
 
 from gatewright.ir import numerics
 from gatewright.ir.accumulate import shifted
-from gatewright.ir.numerics import MAX_SHIFT, Rounding
-from gatewright.ir.operator import Operator, require
+from gatewright.ir.numerics import Rounding
+from gatewright.ir.operator import Operator
 from gatewright.ir.types import IntType, TensorType
 
 __all__ = ["LeakyRelu"]
@@ -37,9 +37,7 @@ class LeakyRelu(Operator):
     def infer(self, *types: TensorType) -> TensorType:
         self.expect_operands(types)
         (x,) = types
-        require(0 <= self.shift <= MAX_SHIFT, f"shift must be 0..{MAX_SHIFT}, not {self.shift}")
-        self.expect_bounds(self.low, self.high, self.dtype)
-        require(self.dtype.holds(self.zero, self.zero), f"zero must be within {self.dtype}, not {self.zero}")
+        self.expect_tail(self.zero, self.low, self.high, self.dtype, self.shift)
         return TensorType(x.shape, self.dtype)
 
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:

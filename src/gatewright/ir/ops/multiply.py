@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.ir import numerics
 from gatewright.ir.accumulate import shifted
-from gatewright.ir.numerics import MAX_SHIFT, Rounding, largest
+from gatewright.ir.numerics import Rounding, largest
 from gatewright.ir.operator import Operator, require
 from gatewright.ir.types import IntType, TensorType
 
@@ -42,9 +42,7 @@ class Multiply(Operator):
         fits = b.shape in (a.shape, (1,), a.shape[-1:])
         require(fits, f"b must have the shape of a, [1] or [{a.shape[-1]}], not {b} for {a}")
         require(self.mul >= 0, f"mul must be at least 0, not {self.mul}")
-        require(0 <= self.shift <= MAX_SHIFT, f"shift must be 0..{MAX_SHIFT}, not {self.shift}")
-        self.expect_bounds(self.low, self.high, self.dtype)
-        require(self.dtype.holds(self.zero, self.zero), f"zero must be within {self.dtype}, not {self.zero}")
+        self.expect_tail(self.zero, self.low, self.high, self.dtype, self.shift)
         return TensorType(a.shape, self.dtype)
 
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:

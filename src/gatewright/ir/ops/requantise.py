@@ -41,8 +41,7 @@ class Requantise(Operator):
         for name, factor, width in (("mul", mul, 32), ("shift", shift, 8)):
             fits = factor.shape in ((1,), x.shape[-1:]) and not factor.dtype.signed and factor.dtype.width <= width
             require(fits, f"{name} must be u{width}[1] or u{width}[{x.shape[-1]}], not {factor}")
-        self.expect_bounds(self.low, self.high, self.dtype)
-        require(self.dtype.holds(self.zero, self.zero), f"zero must be within {self.dtype}, not {self.zero}")
+        self.expect_tail(self.zero, self.low, self.high, self.dtype)
         return TensorType(x.shape, self.dtype)
 
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:

@@ -36,8 +36,7 @@ class Shift(Operator):
         self.expect_operands(types)
         a, b = types
         require(a.shape == b.shape, f"a and b must have the same shape, not {a} and {b}")
-        self.expect_bounds(self.low, self.high, self.dtype)
-        require(self.dtype.holds(self.zero, self.zero), f"zero must be within {self.dtype}, not {self.zero}")
+        self.expect_tail(self.zero, self.low, self.high, self.dtype)
         return TensorType(a.shape, self.dtype)
 
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:
