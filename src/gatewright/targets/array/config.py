@@ -59,6 +59,26 @@ class ArrayConfig:
     """Instructions that wait in each of the three queues."""
     feed_words: int = 0
     """Elements of a tap word, at least `rows`; 0: the least power of two that is at least `rows`."""
+    vector_lanes: int = 0
+    """Elements the vector unit takes in one cycle, a power of two; 0 builds none."""
+    vector_sum_width: int = 48
+    """Bits of a sum in the vector unit."""
+    vector_operand_bytes: int = 2
+    """Bytes of the largest element that the vector unit reads: 1 or 2."""
+    vector_result_bytes: int = 4
+    """Bytes of the largest element that the vector unit writes: 1, 2 or 4."""
+    vector_operand: bool = True
+    """Build the second operand of the vector unit: products, weights, sums of two tensors."""
+    vector_product_shift: bool = True
+    """Build the rounding shift of the vector unit's products."""
+    vector_affine: bool = True
+    """Build the vector unit's sum of two operands times a factor each."""
+    vector_shift: bool = True
+    """Build the vector unit's shift of one operand by the other."""
+    vector_maximum: bool = True
+    """Build the vector unit's maxima and their places."""
+    vector_table: bool = True
+    """Build the 256-entry table of the vector unit."""
 
     def __post_init__(self) -> None:
         self._check_range("rows", 1, 64)
@@ -79,6 +99,7 @@ class ArrayConfig:
                 f"post_lanes must be a power of two from 1 to {_power_of_two_at_least(self.columns)} "
                 f"for {self.columns} columns, not {lanes}"
             )
+        self._check_vector_unit()
         for name in ("activation_bytes", "output_bytes", "weight_bytes", "parameter_bytes"):
             self._check_memory(name)
 
@@ -86,6 +107,21 @@ class ArrayConfig:
         value = getattr(self, name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+
+    def _check_vector_unit(self) -> None:
+        lanes = (0, 1, 2, 4, 8, 16, 32, 64)
+        for name, allowed in (
+            ("vector_lanes", lanes),
+            ("vector_operand_bytes", (1, 2)),
+            ("vector_result_bytes", (1, 2, 4)),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or value not in allowed:
+                raise ConfigError(f"{name} must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}, not {value!r}")
+        self._check_range("vector_sum_width", 16, 64)
+        for name in ("vector_product_shift", "vector_shift"):
+            if getattr(self, name) and not self.vector_operand:
+                raise ConfigError(f"{name} needs vector_operand: set {name} to false, or vector_operand to true")
 
     def _check_memory(self, name: str) -> None:
         value = getattr(self, name)
@@ -121,7 +157,18 @@ class ArrayConfig:
     @property
     def scratch_bytes(self) -> int:
         """Bytes of one bank word of the byte-addressed scratchpads (activation, output)."""
-        return max(_power_of_two_at_least(self.word_length), self.bus_bytes, self.post_lanes)
+        word = _power_of_two_at_least(self.word_length)
+        return max(word, self.bus_bytes, self.post_lanes, self.vector_window_bytes)
+
+    @property
+    def vector_window_bytes(self) -> int:
+        """Bytes that the vector unit reads or writes at once, at most; 0 without it."""
+        return self.vector_lanes * max(self.vector_operand_bytes, self.vector_result_bytes)
+
+    @property
+    def vector_multiplier_width(self) -> int:
+        """Bits of the vector unit's requantisation multiplier, unsigned; it has one on a dyadic machine, too."""
+        return self.multiplier_width or 16
 
     @property
     def parameter_word_bytes(self) -> int:
