@@ -1,8 +1,10 @@
 """From an Amaranth component to the Verilog that people read, simulate and synthesise."""
 
+import gc
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from amaranth.back import rtlil
@@ -47,7 +49,8 @@ def emit_verilog(component: wiring.Component, name: str, ports: Mapping[str, str
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
         raise ValueError(f"Name of a Verilog module must be an identifier, not {name!r}")
     named = {(ports or {}).get(port, port): entry for port, entry in _ports(component)}
-    merged = merge_modules(_rtlil(component, named, name), name, ["clk", "rst", *named])
+    with _uncollected():
+        merged = merge_modules(_rtlil(component, named, name), name, ["clk", "rst", *named])
     verilog = run_yosys(_CLEAN_UP, {"design.il": merged}, "design.v")
     body = verilog.split("*/", 1)[1].strip()  # without Yosys' own heading, which names its build
     return f"// {name}, written by Gatewright\n\n{body}\n"
@@ -62,8 +65,44 @@ def _rtlil(component: wiring.Component, ports: Mapping[str, tuple[Value, PortDir
     for index, module in enumerate(netlist.modules):
         if not has_content.is_empty(index):
             builder = design.module(".".join(module.name), src_loc=module.src_loc)
-            rtlil.ModuleEmitter(builder, netlist, module, SignalDict(), empty_checker=has_content).emit()
+            _ModuleEmitter(builder, netlist, module, SignalDict(), empty_checker=has_content).emit()
     return str(design)
+
+
+class _ModuleEmitter(rtlil.ModuleEmitter):
+    """Amaranth's, but for the contents of memories: it collects those bit by bit, a program in ROM for half a minute."""
+
+    def emit_memory(self, cell_idx, cell):
+        mask = (1 << cell.width) - 1
+        words = "".join(f"{row & mask:0{cell.width}b}" for row in reversed(cell.init))
+        self.builder.cell(
+            "$meminit_v2",
+            ports={
+                "ADDR": self.sigspec(),
+                "DATA": f"{len(words)}'{words}" if words else self.sigspec(),
+                "EN": self.sigspec(_nir.Value.ones(cell.width)),
+            },
+            parameters={
+                "MEMID": self.memories[cell_idx].memid,
+                "ABITS": 0,
+                "WIDTH": cell.width,
+                "WORDS": cell.depth,
+                "PRIORITY": 0,
+            },
+            src_loc=cell.src_loc,
+        )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the cyclic garbage collector: a netlist is millions of objects that live until it is written."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _forget_zeroes(netlist: Any) -> None:
