@@ -4,11 +4,14 @@ from gatewright.report.figures import Comparison, Reference, compulsory_bytes, p
 from gatewright.report.machines import render_targets
 from gatewright.report.manifest import build_manifest
 from gatewright.report.support import parameter_table, support_page, support_table
+from gatewright.report.synthesis import MemoryRow, SynthesisLog, synthesis_log
 from gatewright.report.terminal import render_report, render_text
 
 __all__ = [
     "Comparison",
+    "MemoryRow",
     "Reference",
+    "SynthesisLog",
     "build_manifest",
     "compulsory_bytes",
     "parameter_table",
@@ -19,4 +22,5 @@ __all__ = [
     "report_figures",
     "support_page",
     "support_table",
+    "synthesis_log",
 ]

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 import numpy as np
 
 from gatewright.errors import ConfigError, GraphError
+from gatewright.hdl.pins import Pins
 from gatewright.ir import Graph, Node
 from gatewright.program import Program, Result
 
@@ -109,6 +110,10 @@ class Target(ABC, Generic[Config]):
     def register_map(self, config: Config) -> Any:
         """The register table that generates hardware, C header and docs, as the driver reads it."""
 
+    def pins(self, config: Config) -> Pins | None:
+        """The ports of the top module that are no bus; None of a machine that is no hardware."""
+        return None
+
     def core(self, config: Config) -> str | None:
         """Verilog of the compute array on its own, for users who want just that; None when there is no such part."""
         return None
@@ -134,6 +139,15 @@ class Target(ABC, Generic[Config]):
     @abstractmethod
     def memory_bytes(self, config: Config) -> int:
         """On-chip memory in all: scratchpads, queues, tables."""
+
+    def engines(self, config: Config) -> tuple[tuple[str, str], ...]:
+        """The parts of the datapath: name and description."""
+        outside = self.multipliers_outside_array(config)
+        return (("array", f"{self.multipliers(config)} multipliers"), ("others", f"{outside} multipliers"))
+
+    def schedule(self, program: Program) -> tuple[int, ...] | None:
+        """Cycles of each layer by the model, whatever the data; None where there is no such model."""
+        return None
 
     def multiplier_bits(self, config: Config) -> int:
         """Width that the importer may use for the multipliers that stand for real scales."""
