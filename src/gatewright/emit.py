@@ -16,8 +16,9 @@ from gatewright import ir
 from gatewright.build import Build
 from gatewright.errors import GatewrightError, ProgramError
 from gatewright.host.export import c_header, c_program, registers_of
+from gatewright.ipxact import IpCore, write_ipxact
 from gatewright.program import Program
-from gatewright.report import build_manifest, report_figures
+from gatewright.report import build_manifest, report_figures, synthesis_log
 
 __all__ = ["emit", "load_build", "read_report", "write_report"]
 
@@ -93,6 +94,8 @@ def _write(build: Build, folder: Path, report: Mapping[str, Any]) -> None:
     if build.quantisation is not None:
         build.quantisation.save(folder / "quantisation.json")
     _write_driver(build, folder / "driver")
+    synthesis_log(build).save(folder / "synthesis.log")
+    _write_ipxact(build, folder / "ipxact")
     _write_json(folder / MANIFEST, build_manifest(build, folder))
     _write_json(folder / "report.json", report)
 
@@ -112,6 +115,15 @@ def _write_driver(build: Build, folder: Path) -> None:
             shutil.copyfile(source / "host" / "native" / name, folder / name)
         for name in _BOARD_MODULES:
             _copy(source / name, package / name)
+
+
+def _write_ipxact(build: Build, folder: Path) -> None:
+    """The machine as a package that tools import, if it is hardware."""
+    pins = build.target.pins(build.config)
+    if pins is not None:
+        text = f"{build.program.name} on {build.target.summary}"
+        registers, top = build.target.register_map(build.config), build.target.top
+        write_ipxact(IpCore(top, top, build.verilog, registers, pins, text), folder)
 
 
 def _copy(source: Path, destination: Path) -> None:

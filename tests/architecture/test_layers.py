@@ -15,7 +15,7 @@ LAYERS = (
     {"ir"},
     {"program", "passes", "hdl", "host"},
     {"targets", "frontends", "quantize"},
-    {"build", "compile", "report", "sim", "inputs", "verilog"},
+    {"build", "compile", "report", "sim", "inputs", "verilog", "ipxact"},
     {"engines", "emit", "verify", "cli", "explore", "ng"},
     {"__init__", "__main__"},
 )

@@ -13,7 +13,7 @@ __all__ = ["MemoryOutline", "ModuleOutline", "Outline", "PortOutline"]
 
 _NAME = r"(?:\\\S+ |[A-Za-z_][\w$]*)"
 _RANGE = r"(?:\[(\d+):(\d+)\] )?"
-_MODULE = re.compile(rf"^module ({_NAME})\s*\((.*?)\);(.*?)^endmodule", re.MULTILINE | re.DOTALL)
+_MODULE = re.compile(rf"^module ({_NAME})\s*(?:\((.*?)\))?;(.*?)^endmodule", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(rf"^  (input|output|inout) (?:signed )?{_RANGE}({_NAME});", re.MULTILINE)
 _MEMORY = re.compile(rf"^  reg (?:signed )?{_RANGE}({_NAME}) ?\[(\d+):(\d+)\];", re.MULTILINE)
 _INSTANCE = re.compile(rf"^  ({_NAME}) ({_NAME}) ?\($", re.MULTILINE)
@@ -85,7 +85,7 @@ def _module(found: re.Match[str]) -> ModuleOutline:
     ports = {}
     for direction, high, low, port in _PORT.findall(body):
         ports[_plain(port)] = PortOutline(_plain(port), direction, _count(high, low))
-    order = [_plain(port) for port in re.findall(_NAME, header)]
+    order = [_plain(port) for port in re.findall(_NAME, header or "")]
     memories = [
         MemoryOutline(_plain(memory), _count(high, low), _count(last, first))
         for high, low, memory, last, first in _MEMORY.findall(body)

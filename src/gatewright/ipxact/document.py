@@ -20,7 +20,10 @@ NAMESPACE = "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"
 _XILINX = "http://www.xilinx.com"
 _VERILOG_VIEWS = ("xilinx_anylanguagesynthesis", "xilinx_anylanguagebehavioralsimulation")
 _GUI_VIEW = "xilinx_xpgui"
-_FAMILIES = "artix7 kintex7 virtex7 zynq kintexu virtexu kintexuplus virtexuplus zynquplus versal".split()
+_FAMILIES = (
+    *("artix7", "kintex7", "virtex7", "zynq", "kintexu", "virtexu"),
+    *("kintexuplus", "virtexuplus", "zynquplus", "versal"),
+)
 _DIRECTIONS = {"input": "in", "output": "out", "inout": "inout"}
 _ACCESS = {
     Access.READ: "read-only",
@@ -76,9 +79,7 @@ def component_xml(component: Component) -> str:
     ElementTree.register_namespace("xilinx", _XILINX)
     root = ElementTree.Element(f"{{{NAMESPACE}}}component")
     writer = _Writer(root)
-    writer.add_all(
-        {"vendor": "gatewright", "library": "user", "name": component.name, "version": component.version}
-    )
+    writer.add_all({"vendor": "gatewright", "library": "user", "name": component.name, "version": component.version})
     _write_interfaces(writer.add("busInterfaces"), component)
     _write_address_spaces(writer, component)
     _write_registers(writer.add("memoryMaps"), component)
@@ -199,8 +200,8 @@ def _write_model(writer: _Writer, component: Component) -> None:
             vector.add("right", 0, format="long")
         types = wire.add("wireTypeDefs").add("wireTypeDef")
         types.add("typeName", "wire")
-        for view in _VERILOG_VIEWS:
-            types.add("viewNameRef", view)
+        for name in _VERILOG_VIEWS:
+            types.add("viewNameRef", name)
 
 
 def _write_file_sets(writer: _Writer, component: Component) -> None:

@@ -87,7 +87,10 @@ class SynthesisLog:
         yield from _section(
             "Register map",
             ("byte address", "access", "name", "meaning"),
-            ((_place(register), register.access.value, register.name, _meaning(register)) for register in self.registers),
+            (
+                (_place(register), register.access.value, register.name, _meaning(register))
+                for register in self.registers
+            ),
         )
         yield from _section(
             "Memory map",
@@ -139,7 +142,7 @@ def synthesis_log(build: Build, memory_map: Iterable[MemoryRow] | None = None) -
 
 def _engine(build: Build, operator: str) -> str:
     rule = build.target.supports.rule(operator)
-    return rule.runs if rule else ""
+    return rule.runs.partition(";")[0] if rule else ""
 
 
 def _regions(program: Program) -> Iterator[MemoryRow]:
@@ -169,7 +172,9 @@ def _place(register: Register) -> str:
 
 
 def _meaning(register: Register) -> str:
-    fields = "; ".join(f"{field.name} {_bits(field.low, field.width)}: {field.description}" for field in register.fields)
+    fields = "; ".join(
+        f"{field.name} {_bits(field.low, field.width)}: {field.description}" for field in register.fields
+    )
     return f"{register.description} {fields}".rstrip()
 
 

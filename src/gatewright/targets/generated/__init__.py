@@ -12,10 +12,12 @@ import numpy as np
 from gatewright.errors import ConfigError
 from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
 from gatewright.hdl.instruction import INSTRUCTION_BYTES
+from gatewright.hdl.pins import Pins
 from gatewright.ir import Graph
 from gatewright.passes import Pass, to_signed
 from gatewright.program import Program, Result
 from gatewright.targets.array.cycles import count_cycles
+from gatewright.targets.array.engines import engines
 from gatewright.targets.array.hdl.machine import Rom, emit_machine, memory_bytes, multipliers_outside_array
 from gatewright.targets.array.lower import lower
 from gatewright.targets.array.model import execute
@@ -58,6 +60,15 @@ class GeneratedTarget(Target[GeneratedConfig]):
 
     def register_map(self, config: GeneratedConfig) -> RegisterMap:
         return REGISTER_MAP
+
+    def pins(self, config: GeneratedConfig) -> Pins:
+        return Pins()
+
+    def engines(self, config: GeneratedConfig) -> tuple[tuple[str, str], ...]:
+        return engines(config.array())
+
+    def schedule(self, program: Program) -> tuple[int, ...]:
+        return count_cycles(program, self.config_of(program).array(), rom=True).layers
 
     def digest(self, config: GeneratedConfig) -> int:
         return config.digest()

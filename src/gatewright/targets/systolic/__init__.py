@@ -8,11 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
+from gatewright.hdl.pins import Pins
 from gatewright.ir import Graph
 from gatewright.passes import Pass, to_signed
 from gatewright.program import Program, Result
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.cycles import count_cycles
+from gatewright.targets.array.engines import engines
 from gatewright.targets.array.hdl.array import emit_core
 from gatewright.targets.array.lower import lower
 from gatewright.targets.array.model import execute
@@ -53,6 +55,15 @@ class SystolicTarget(Target[ArrayConfig]):
 
     def register_map(self, config: ArrayConfig) -> RegisterMap:
         return REGISTER_MAP
+
+    def pins(self, config: ArrayConfig) -> Pins:
+        return Pins()
+
+    def engines(self, config: ArrayConfig) -> tuple[tuple[str, str], ...]:
+        return engines(config)
+
+    def schedule(self, program: Program) -> tuple[int, ...]:
+        return count_cycles(program, self.config_of(program)).layers
 
     def digest(self, config: ArrayConfig) -> int:
         return config.digest()
