@@ -43,6 +43,35 @@ def test_more_multipliers_are_not_slower() -> None:
     assert cycles == sorted(cycles, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "size", "channels", "filters", "strides", "multipliers", "share"),
+    [
+        (3, 8, 8, 8, 1, 36, 0.65),
+        (3, 24, 16, 16, 1, 36, 0.85),
+        (1, 28, 64, 64, 1, 144, 0.80),
+        (3, 56, 3, 32, 2, 36, 0.85),
+    ],
+)
+def test_the_array_is_used_well(
+    kernel: int, size: int, channels: int, filters: int, strides: int, multipliers: int, share: float
+) -> None:
+    maker = Maker("one", dyadic=False)
+    x = maker.input(1, size, size, channels)
+    graph = maker.build(maker.layer(x, filters, (kernel, kernel), strides=(strides, strides)))
+    build = compile(graph, "generated", {"multipliers": multipliers, "bus_bits": 128})
+    zeros = [np.zeros(b.type.shape, np.int8) for b in build.program.inputs]
+    cycles = MACHINE.run(build.program, zeros).cycles
+    assert cycles is not None
+    assert build.program.macs / multipliers / cycles > share
+
+
+def test_a_row_of_the_kernel_fits_one_word() -> None:
+    maker = Maker("one", dyadic=False)
+    graph = maker.build(maker.layer(maker.input(1, 20, 20, 3), 16))
+    chosen = choose(run_passes(graph), GeneratedConfig(multipliers=36))
+    assert chosen.feed_words == 9
+
+
 def test_units_that_the_network_does_not_use_are_left_out() -> None:
     plain, pooled = _chosen("conv_basic"), _chosen("classifier", dyadic=True)
     assert (plain.residual, plain.pool, plain.lut) == (False, False, False)

@@ -14,6 +14,10 @@ COMPUTEs before it or later. No more than `COMPUTES_IN_FLIGHT` are accepted and 
 for the cycle after a `completed`.
 """
 
+from typing import Any
+
+import numpy as np
+
 from gatewright.hdl.requantise import Requantiser, ResidualAdder
 from gatewright.hdl.scratchpad import READ_LATENCY, WRITE_LATENCY
 from gatewright.targets.array.config import ArrayConfig
@@ -28,6 +32,7 @@ __all__ = [
     "compute_cycles",
     "drain_cycles",
     "drain_delay",
+    "drain_distance",
     "post_latency",
     "tile_cycles",
 ]
@@ -60,8 +65,12 @@ def tile_cycles(config: ArrayConfig, tap_words: int) -> int:
 
 def drain_cycles(config: ArrayConfig) -> int:
     """Least distance between the ends of two tiles: results must leave the chain before the next ones enter it."""
-    groups = config.lane_groups
-    return config.rows * groups + max(config.rows + config.columns - 2 * groups, 1)
+    return int(drain_distance(config.rows, config.columns, config.lane_groups))
+
+
+def drain_distance(rows: Any, columns: Any, groups: Any) -> Any:
+    """`drain_cycles` of arrays of `rows` x `columns` with this many lane groups, numbers or arrays of them."""
+    return rows * groups + np.maximum(rows + columns - 2 * groups, 1)
 
 
 def drain_delay(config: ArrayConfig) -> int:

@@ -1,6 +1,6 @@
 """The machine for one network: shape of the array, scratchpads, units, under a budget.
 
-Shapes are compared by the closed form of the array's time; scratchpads start as large as the budget allows and shrink
+Shapes are compared by the closed form of the array's time (`shape`); scratchpads start as large as the budget allows and shrink
 as long as the whole network, by the cycle model, takes no longer.
 """
 
@@ -15,14 +15,11 @@ import numpy as np
 from gatewright import ir
 from gatewright.errors import ConfigError
 from gatewright.ir import Graph
-from gatewright.passes import Layer
 from gatewright.program import Program
-from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.cycles import count_cycles
-from gatewright.targets.array.layers import layers_of
 from gatewright.targets.array.lower import lower
-from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.generated.config import GeneratedConfig
+from gatewright.targets.generated.shape import choose_shape
 
 __all__ = ["choose"]
 
@@ -30,8 +27,8 @@ _TOLERANCE = 1.005  # cycles that a smaller scratchpad may cost
 _LARGEST_COUNTED = 20_000  # instructions of a program up to which the cycle model judges scratchpads
 _SCRATCHPADS = ("activation_bytes", "output_bytes", "weight_bytes", "parameter_bytes")
 _SHARES = {
-    "activation_bytes": 3,
-    "output_bytes": 3,
+    "activation_bytes": 2,
+    "output_bytes": 2,
     "weight_bytes": 2,
     "parameter_bytes": 5,
 }  # budget / 2^share at first
@@ -46,8 +43,7 @@ def choose(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
         If the budget is too small for the network; the message says which scratchpad needs how much.
     """
     units = _units(graph, wish)
-    shaped = _shape(graph, units)
-    return _scratchpads(graph, shaped)
+    return _scratchpads(graph, choose_shape(graph, units))
 
 
 def _units(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
@@ -85,60 +81,11 @@ def _only_shifts(graph: Graph) -> bool:
     return all(value > 0 and not value & (value - 1) for value in values)
 
 
-def _shape(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
-    """Rows and columns of least time; of several, the one with the fewest multipliers."""
-    candidates = []
-    layers = layers_of(graph, _trial(wish, 1, 1))
-    for rows in [wish.rows] if wish.rows else range(1, min(wish.multipliers, 64) + 1):
-        most = min(wish.multipliers // rows, 64)
-        for columns in [wish.columns] if wish.columns else range(1, most + 1):
-            trial = _trial(wish, rows, columns)
-            time = sum(_layer_time(graph, layer, trial) for layer in layers)
-            candidates.append((time, rows * columns, rows, columns, trial.post_lanes))
-    _, _, rows, columns, lanes = min(candidates)
-    return replace(wish, rows=rows, columns=columns, post_lanes=lanes)
-
-
-def _trial(wish: GeneratedConfig, rows: int, columns: int) -> ArrayConfig:
-    """A configuration to compare shapes with; half as many lanes as columns, unless told otherwise."""
-    most = 1 << (columns - 1).bit_length()
-    lanes = min(wish.post_lanes or max(1, most // 2), most)
-    return ArrayConfig(
-        rows=rows,
-        columns=columns,
-        post_lanes=lanes,
-        bus_bits=wish.bus_bits,
-        residual=wish.residual,
-        pool=wish.pool,
-        lut=wish.lut,
-    )
-
-
-def _layer_time(graph: Graph, layer: Layer, config: ArrayConfig) -> int:
-    """Cycles of the array, or of the bus for the weights where these take longer."""
-    node = layer.main
-    if not isinstance(node.op, ir.Conv2d | ir.MatMul):
-        return 0
-    shape = graph.type_of(node.inputs[1]).shape
-    *outer, filters = node.type.shape
-    pixels = int(np.prod(outer))
-    if isinstance(node.op, ir.MatMul):
-        segments, run = 1, shape[1]
-    elif node.op.groups == 1:
-        segments, run = shape[1], shape[2] * shape[3]
-    else:
-        segments, run = shape[1] * shape[2], min(config.columns * shape[3], shape[3] * node.op.groups)
-    depth = segments * -(-run // config.word_length) * config.word_length
-    tiles = -(-filters // config.columns)
-    weights = tiles * depth * config.weight_word_bytes // config.bus_bytes
-    return max(-(-pixels // config.rows) * tiles * max(depth, drain_cycles(config)), weights)
-
-
 def _scratchpads(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
     """Scratchpads that make the machine smaller, its program included, and cost no time; what the user gave stays."""
     sizes: dict[str, Any] = {name: getattr(wish, name) or _first_size(wish, name) for name in _SCRATCHPADS}
     best = replace(wish, **sizes)
-    program = lower(graph, best.array())
+    program = lower(graph, best.array(), proven=False)
     if program.instruction_count > _LARGEST_COUNTED:
         return best
     cycles, size = _count(program, best), _size(program, best)
@@ -146,7 +93,7 @@ def _scratchpads(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
         while not getattr(wish, name) and getattr(best, name) > 1024:
             smaller = replace(best, **{name: getattr(best, name) // 2})
             try:
-                program = lower(graph, smaller.array())
+                program = lower(graph, smaller.array(), proven=False)
             except ConfigError:
                 break
             if _size(program, smaller) >= size or _count(program, smaller) > cycles * _TOLERANCE:

@@ -34,6 +34,8 @@ class GeneratedConfig:
     """Pixels computed at once."""
     columns: int = 0
     """Filters computed at once."""
+    feed_words: int = 0
+    """Elements of a tap word, from `rows` to 64."""
     post_lanes: int = 0
     """Channels the post unit takes in one cycle."""
     activation_bytes: int = 0
