@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 
 from gatewright.build import Build
 from gatewright.compile import compile
+from gatewright.hdl.shell_model import MemoryTiming
 from gatewright.host import Driver, memory_size
 from gatewright.host.export import registers_of
 from gatewright.program import Result
 from gatewright.sim import ChannelCount, MemoryOptions, SimulatedBus
+from gatewright.targets.array.cycles import count_cycles
 from tests.conformance.cases import CASES, Maker
 from tests.conformance.machines import SYSTOLIC
 
@@ -91,11 +94,16 @@ def test_stalls_do_occur_on_every_channel(machine: str) -> None:
 
 
 @pytest.mark.parametrize("memory", ["ideal", "nngen"])
-def test_other_memories(memory: str) -> None:
+def test_other_memories_in_values_and_cycles(memory: str) -> None:
     build = _build("residual_chain", "8x8")
     inputs = _inputs(build, 5)
-    result, _ = _simulate(build, inputs, MemoryOptions.named(memory), seed=1)
+    options = MemoryOptions.named(memory)
+    result, _ = _simulate(build, inputs, options, seed=1)
     _assert_equal(build, inputs, result)
+    timing = MemoryTiming(**{field.name: getattr(options, field.name) for field in fields(MemoryTiming)})
+    modelled = count_cycles(build.program, build.config, timing).cycles
+    assert result.cycles is not None
+    assert abs(modelled - result.cycles) <= max(0.02 * result.cycles, 50)
 
 
 def test_the_machine_depends_on_its_configuration_alone() -> None:

@@ -26,12 +26,23 @@ LOAD_OUTSTANDING, STORE_OUTSTANDING = 8, 4
 
 @dataclass(frozen=True)
 class MemoryTiming:
-    """Latencies in cycles and limits in bursts, as `sim.MemoryOptions` defines them."""
+    """Latencies in cycles, limits in bursts, and pauses, as `sim.MemoryOptions` defines them."""
 
     read_latency: int = 32
     write_latency: int = 32
     read_limit: int = 8
     write_limit: int = 4
+    run_cycles: int = 0
+    pause_cycles: int = 0
+
+    def last_beat(self, first: int, beats: int) -> int:
+        """The cycle of the last of so many beats of which the first can move in cycle `first`."""
+        if not self.pause_cycles:
+            return first + beats - 1
+        period = self.run_cycles + self.pause_cycles
+        rounds, place = divmod(first, period)
+        rounds, rest = divmod(rounds * self.run_cycles + min(place, self.run_cycles) + beats - 1, self.run_cycles)
+        return rounds * period + rest
 
 
 @dataclass(frozen=True)
@@ -117,8 +128,8 @@ class ShellModel:
             handshake = max(handshake, self._reads[len(self._reads) - self.memory.read_limit] + 1)
             self._address_free = handshake
         first = max(handshake + self.memory.read_latency, self._reads_free)
-        self._reads_free = first + beats
-        self._last = first + beats - 1
+        self._last = self.memory.last_beat(first, beats)
+        self._reads_free = self._last + 1
         self._reads.append(self._last)
         self.counters["READ_BEATS"] += beats
         if at > time.now:
@@ -277,7 +288,7 @@ class ShellModel:
             for beats in self.bursts(instruction.fields):
                 yield max(0, responses[0] + 1 - time.now)
                 first = max(time.now + READ_LATENCY + 2, data_free)
-                data_free = first + beats
+                data_free = self.memory.last_beat(first, beats) + 1
                 responses.append(max(data_free - 1 + self.memory.write_latency, responses[-1] + 1))
                 self.counters["WRITE_BEATS"] += beats
                 yield 1
