@@ -4,8 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
+from amaranth.hdl import signed
 
-from gatewright.hdl.requantise import RESULT, ROUNDING_CODES, Requantiser, ResidualAdder
+from gatewright.hdl.requantise import (
+    RESULT,
+    ROUNDING_CODES,
+    Requantiser,
+    ResidualAdder,
+    ShiftRoundClip,
+    conversion_of,
+)
 from gatewright.ir import Rounding
 from gatewright.sim import Model
 
@@ -105,3 +113,21 @@ def test_residual_adder(rounding: Rounding) -> None:
             model.set("conversion", pack(conversion, rounding))
             expected = ResidualAdder.apply(**inputs, **settings, conversion=conversion | {"rounding": rounding})
             assert np.array_equal(list(stream(model, ResidualAdder.LATENCY, inputs)), expected)
+
+
+@pytest.mark.parametrize(("width", "result"), [(65, 32), (49, 17), (20, 17), (44, 9), (9, 9)])
+def test_shift_round_clip_of_every_width(width: int, result: int) -> None:
+    rng = np.random.default_rng(width)
+    component = ShiftRoundClip(width, signed(result))
+    layout = conversion_of(signed(result))
+    with Model.of(component) as model:
+        for rounding in Rounding:
+            values = numbers(rng, min(width, 63))
+            low, high = sorted(int(bound) for bound in numbers(rng, result)[4:6])
+            conversion = {"zero": int(numbers(rng, result)[0]), "low": low, "high": high}
+            shift = np.minimum(rng.integers(0, 64, CASES) >> rng.integers(0, 4, CASES), 63)
+            fields = {**conversion, "rounding": ROUNDING_CODES[rounding]}
+            model.set("conversion", layout.const(fields).as_value().value)
+            expected = component.apply(values, shift, conversion | {"rounding": rounding})
+            found = stream(model, component.LATENCY, {"value": values, "shift": shift})
+            assert np.array_equal(list(found), expected)

@@ -14,17 +14,31 @@ from amaranth.lib.wiring import In, Out
 from gatewright.hdl.pipeline import delayed
 from gatewright.ir import Rounding, numerics
 
-__all__ = ["CONVERSION", "RESULT", "ROUNDING_CODES", "Requantiser", "ResidualAdder", "ShiftRoundClip"]
+__all__ = [
+    "CONVERSION",
+    "RESULT",
+    "ROUNDING_CODES",
+    "Requantiser",
+    "ResidualAdder",
+    "ShiftRoundClip",
+    "conversion_of",
+]
 
 ROUNDING_CODES = {Rounding.FLOOR: 0, Rounding.HALF_UP: 1, Rounding.HALF_EVEN: 2, Rounding.HALF_AWAY: 3}
 
 RESULT = signed(9)
 """Holds an activation of either sign convention, i8 or u8."""
 
-CONVERSION = data.StructLayout({"rounding": 2, "zero": RESULT, "low": RESULT, "high": RESULT})
-"""How a quotient becomes an activation: `clip(round(quotient) + zero, low, high)`."""
 
-_MARGIN_WIDTH = 11
+def conversion_of(result: Shape) -> data.StructLayout:
+    """How a quotient becomes a result of this shape: `clip(round(quotient) + zero, low, high)`."""
+    return data.StructLayout({"rounding": 2, "zero": result, "low": result, "high": result})
+
+
+CONVERSION = conversion_of(RESULT)
+"""How a quotient becomes an activation."""
+
+_MARGIN = 2  # bits that a quotient may be wider than a result before it is as good as infinite
 _BIAS_WIDTH = 32
 _LARGEST_LEFT_SHIFT = 15  # any nonzero number shifted further left is clipped all the same
 
@@ -39,10 +53,16 @@ class ShiftRoundClip(wiring.Component):
 
     LATENCY = 3
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, result: Shape = RESULT) -> None:
         self.width = width
+        self.margin = result.width + _MARGIN
         super().__init__(
-            {"value": In(signed(width)), "shift": In(6), "conversion": In(CONVERSION), "result": Out(RESULT)}
+            {
+                "value": In(signed(width)),
+                "shift": In(6),
+                "conversion": In(conversion_of(result)),
+                "result": Out(result),
+            }
         )
 
     apply = staticmethod(convert)
@@ -50,10 +70,10 @@ class ShiftRoundClip(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         quotient, half, rest = self._divide(m)
-        saturated = self._round(m, quotient, half, rest)
-        moved = Signal(signed(_MARGIN_WIDTH + 2))
-        result = Signal(RESULT, reset_less=True)
-        m.d.comb += [moved.eq(saturated + self.conversion.zero), self.result.eq(result)]
+        rounded = self._round(m, quotient, half, rest)
+        moved = Signal(signed(self.margin + 2))
+        result = Signal.like(self.result, reset_less=True)
+        m.d.comb += [moved.eq(rounded + self.conversion.zero), self.result.eq(result)]
         with m.If(moved < self.conversion.low):
             m.d.sync += result.eq(self.conversion.low)
         with m.Elif(moved > self.conversion.high):
@@ -63,33 +83,59 @@ class ShiftRoundClip(wiring.Component):
         return m
 
     def _divide(self, m: Module) -> tuple[Value, Value, Value]:
-        """Quotient, the first bit shifted out, and whether any bit after it is set."""
-        doubled = Signal(signed(self.width + 1))
-        shifted = Signal(signed(self.width + 1), reset_less=True)
+        """Quotient of `margin` bits, the first bit shifted out, and whether any bit after it is set.
+
+        A quotient that has more bits comes as the largest of its sign. The shift goes by two of its bits at a time, the
+        high ones first: each level keeps no more than the later ones need, and notes what it drops at either end.
+        """
+        negative = self.value[-1]
+        bits = Signal(self.width + 1, name="doubled")
+        m.d.comb += bits.eq(self.value << 1)
+        dropped_low: list[Value] = []
+        dropped_high: list[Value] = []
+        for low in (4, 2, 0):
+            step = 1 << low
+            kept = min(self.margin + step - 1, len(bits))  # the quotient without its sign, the half, what is to shift
+            level = Signal(kept, name=f"shifted_by_{step}")
+            lost = Signal(name=f"lost_by_{step}")
+            over = Signal(name=f"over_by_{step}")
+            with m.Switch(self.shift[low : low + 2]):
+                for turns in range(4):
+                    start = turns * step
+                    end = start + kept
+                    part = bits[start:end]
+                    with m.Case(turns):
+                        m.d.comb += [
+                            level.eq(Cat(part, negative.replicate(kept - len(part)))),
+                            lost.eq(bits[:start].any()),
+                            over.eq((bits[end:] ^ negative.replicate(len(bits) - end)).any() if end < len(bits) else 0),
+                        ]
+            dropped_low.append(lost)
+            dropped_high.append(over)
+            bits = level
+        outside = Cat(*dropped_high).any()
+        infinite = (~negative).replicate(len(bits) - 1)
+        quotient = Signal(signed(self.margin), reset_less=True)
+        half = Signal(reset_less=True)
         rest = Signal(reset_less=True)
-        below = Signal(63)  # as many ones as places are shifted
-        m.d.comb += [doubled.eq(self.value << 1), below.eq(Const((1 << 63) - 1, 63) >> ~self.shift)]
-        m.d.sync += [shifted.eq(doubled >> self.shift), rest.eq((doubled & below)[: self.width + 1].any())]
-        return shifted[1:].as_signed(), shifted[0], rest
+        m.d.sync += [
+            quotient.eq(Cat(Mux(outside, infinite, bits[1:]), negative.replicate(self.margin + 1 - len(bits)))),
+            half.eq(bits[0]),
+            rest.eq(Cat(*dropped_low).any()),
+        ]
+        return quotient, half, rest
 
     def _round(self, m: Module, quotient: Value, half: Value, rest: Value) -> Value:
         """Rounded quotient; one far out of every range that the clip could leave may come as another such."""
-        margin = _MARGIN_WIDTH - 1
         rounding = self.conversion.rounding
         negative = quotient[-1]
-        outside = Signal()
-        saturated = Signal(signed(_MARGIN_WIDTH))
         up = Signal()
-        rounded = Signal(signed(_MARGIN_WIDTH + 1), reset_less=True)
+        rounded = Signal(signed(self.margin + 1), reset_less=True)
         up_at_tie = Mux(rounding == ROUNDING_CODES[Rounding.HALF_EVEN], quotient[0], ~negative)
         m.d.comb += up.eq(half & (rounding != ROUNDING_CODES[Rounding.FLOOR]))
         with m.If((rounding != ROUNDING_CODES[Rounding.HALF_UP]) & ~rest & ~up_at_tie):
             m.d.comb += up.eq(0)
-        m.d.comb += [
-            outside.eq(quotient[margin:] != negative.replicate(len(quotient) - margin)),
-            saturated.eq(Mux(outside, Cat((~negative).replicate(margin), negative), quotient)),
-        ]
-        m.d.sync += rounded.eq(saturated + up)
+        m.d.sync += rounded.eq(quotient + up)
         return rounded
 
 
