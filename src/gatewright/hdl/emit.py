@@ -70,7 +70,7 @@ def _rtlil(component: wiring.Component, ports: Mapping[str, tuple[Value, PortDir
 
 
 class _ModuleEmitter(rtlil.ModuleEmitter):
-    """Amaranth's, but for the contents of memories: it collects those bit by bit, a program in ROM for half a minute."""
+    """Amaranth's, but for the contents of memories, which it collects bit by bit: half a minute for a large ROM."""
 
     def emit_memory(self, cell_idx, cell):
         mask = (1 << cell.width) - 1

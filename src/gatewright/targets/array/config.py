@@ -141,7 +141,7 @@ class ArrayConfig:
 
     @property
     def word_length(self) -> int:
-        """Elements of a tap word: a row takes them from one read of the scratchpad and uses them up in as many cycles."""
+        """Elements of a tap word: a row takes them from one read of the scratchpad and uses them in as many cycles."""
         return self.feed_words or _power_of_two_at_least(self.rows)
 
     @property
