@@ -21,22 +21,28 @@ __all__ = [
     "Requantiser",
     "ResidualAdder",
     "ShiftRoundClip",
-    "conversion_of",
+    "conversion_layout",
+    "result_shape",
 ]
 
 ROUNDING_CODES = {Rounding.FLOOR: 0, Rounding.HALF_UP: 1, Rounding.HALF_EVEN: 2, Rounding.HALF_AWAY: 3}
 
-RESULT = signed(9)
-"""Holds an activation of either sign convention, i8 or u8."""
+
+def result_shape(width: int) -> Shape:
+    """Holds a result of `width` bits of either sign convention."""
+    return signed(width + 1)
 
 
-def conversion_of(result: Shape) -> data.StructLayout:
-    """How a quotient becomes a result of this shape: `clip(round(quotient) + zero, low, high)`."""
+def conversion_layout(width: int) -> data.StructLayout:
+    """How a quotient becomes a result of `width` bits: `clip(round(quotient) + zero, low, high)`."""
+    result = result_shape(width)
     return data.StructLayout({"rounding": 2, "zero": result, "low": result, "high": result})
 
 
-CONVERSION = conversion_of(RESULT)
-"""How a quotient becomes an activation."""
+RESULT = result_shape(8)
+"""An activation, i8 or u8."""
+
+CONVERSION = conversion_layout(8)
 
 _MARGIN = 2  # bits that a quotient may be wider than a result before it is as good as infinite
 _BIAS_WIDTH = 32
@@ -49,19 +55,22 @@ def convert(value: Any, shift: Any, conversion: dict[str, Any]) -> np.ndarray:
 
 
 class ShiftRoundClip(wiring.Component):
-    """`clip(round(value / 2^shift) + zero, low, high)` for values of `width` bits and shifts 0..63."""
+    """`clip(round(value / 2^shift) + zero, low, high)` for values of `width` bits and shifts 0..63.
+
+    The result has `result_width` bits, of either sign convention.
+    """
 
     LATENCY = 3
 
-    def __init__(self, width: int, result: Shape = RESULT) -> None:
+    def __init__(self, width: int, result_width: int = 8) -> None:
         self.width = width
-        self.margin = result.width + _MARGIN
+        self.margin = result_width + 1 + _MARGIN
         super().__init__(
             {
                 "value": In(signed(width)),
                 "shift": In(6),
-                "conversion": In(conversion_of(result)),
-                "result": Out(result),
+                "conversion": In(conversion_layout(result_width)),
+                "result": Out(result_shape(result_width)),
             }
         )
 
