@@ -27,6 +27,7 @@ from gatewright.errors import ConfigError, GatewrightError
 from gatewright.inputs import read_inputs
 from gatewright.quantize import QuantiseOptions, parse_bits
 from gatewright.report import render_report, render_targets, report_figures, support_page
+from gatewright.schedule import conv_command, simulate_command
 from gatewright.targets import get_target, targets
 from gatewright.verify import VerifyOptions
 from gatewright.verify import verify as verify_build
@@ -36,6 +37,8 @@ __all__ = ["main"]
 _INTERNAL_ERROR = 70  # a fault of ours, not of the input, the machine or a tool
 _PIPE_WIDTH = 120
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+bitfusion = typer.Typer(no_args_is_help=True, help="Schedule one convolution on an array of fusion units.")
+app.add_typer(bitfusion, name="bitfusion")
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A build folder.")]
@@ -178,6 +181,24 @@ def emit_core_command(
         print(verilog)
     else:
         output.write_text(verilog)
+
+
+@bitfusion.command(
+    "conv", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+)
+def bitfusion_conv_command(context: typer.Context) -> None:
+    """Schedule a convolution: instructions, cycles, bricks and units used; --help lists the options."""
+    for line in conv_command(context.args):
+        print(line)
+
+
+@bitfusion.command("simulate")
+def bitfusion_simulate_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by `conv -o`.")],
+) -> None:
+    """Run the instructions of a file on the data in it."""
+    for line in simulate_command(file):
+        print(line)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

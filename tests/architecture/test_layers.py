@@ -16,7 +16,7 @@ LAYERS = (
     {"program", "passes", "hdl", "host"},
     {"targets", "frontends", "quantize"},
     {"build", "compile", "report", "sim", "inputs", "verilog", "ipxact"},
-    {"engines", "emit", "verify", "cli", "explore", "ng"},
+    {"engines", "emit", "schedule", "verify", "cli", "explore", "ng"},
     {"__init__", "__main__"},
 )
 
