@@ -25,42 +25,9 @@ from gatewright.targets.array.tiling import (
     tile_pixels,
     whole,
 )
+from gatewright.targets.array.writer import CONSTANTS, Place, Ring, Writer
 
-__all__ = ["CONSTANTS", "Emitter", "Place"]
-
-CONSTANTS = 1  # region of weights, parameters and tables
-
-
-@dataclass(frozen=True)
-class Place:
-    """A value in memory: region and offset of its dense bytes."""
-
-    region: int
-    offset: int
-
-
-class _Ring:
-    """A scratchpad used in turn; what was put last and not yet overwritten can be used again.
-
-    With `wrap`, an entry may go on at the start when it reaches the end.
-    """
-
-    def __init__(self, size: int, line: int, *, wrap: bool = False) -> None:
-        self.size, self.line, self.wrap, self.head = size, line, wrap, 0
-        self.entries: list[tuple[int, int, object]] = []
-
-    def find(self, key: object) -> int | None:
-        return next((start for start, _, entry in self.entries if entry == key), None)
-
-    def put(self, key: object, size: int) -> int:
-        size = -(-size // self.line) * self.line
-        start = self.head if self.wrap or self.head + size <= self.size else 0
-        stop = start + size
-        taken = [(start, stop), (start - self.size, stop - self.size)]
-        self.entries = [e for e in self.entries if all(e[1] <= low or e[0] >= high for low, high in taken)]
-        self.entries.append((start, stop, key))
-        self.head = stop % self.size
-        return start
+__all__ = ["Emitter"]
 
 
 @dataclass(frozen=True)
@@ -86,27 +53,19 @@ class _Target:
     row_bytes: int
 
 
-class Emitter:
+class Emitter(Writer):
     """Emits layer after layer; `steps` and `constants` are the result."""
 
     def __init__(self, config: ArrayConfig, memory: Mapping[str, Place], sizes: Callable[[str], int]) -> None:
-        self.config, self.memory, self.sizes = config, memory, sizes
-        self.steps: list[Step] = []
-        self.constants = bytearray()
-        self._packed: dict[object, int] = {}
-        line = max(config.bus_bytes, config.weight_word_bytes, config.parameter_word_bytes)
-        self._weights = _Ring(config.weight_bytes, line, wrap=True)
-        self._parameters = _Ring(config.parameter_bytes, line)
-        self._table: object = None
-        self._set: dict[Opcode, dict[str, int]] = {}
-        self._loaded: dict[str, int] = {}
+        super().__init__(config, memory, sizes)
+        self._weights = Ring(config.weight_bytes, max(config.bus_bytes, config.weight_word_bytes), wrap=True)
         self._turn = 0
 
     # One layer.
 
     def layer(self, index: int, jobs: list[Job], plan: LayerPlan) -> None:
         """Emit a layer; its last instruction records the cycle it completes at stamp `index`."""
-        self._set.pop(Operation.CONFIG_POST, None)  # always set: it is the fence behind the layer before
+        self.forget(Operation.CONFIG_POST)  # always set: it is the fence behind the layer before
         self._loaded = dict.fromkeys(plan.load, 0)
         self._residual_loaded = not plan.load_residual
         for number, job in enumerate(jobs):
@@ -159,7 +118,7 @@ class Emitter:
         taps = tap_blocks(job, self.config, room if split else self.config.weight_bytes)
         first_weights = self._load_weights(key, job, blocks[0], taps[0]) if len(taps) == 1 else 0
         first_parameters = self._load_parameters(key, job, blocks[0])
-        self._load_table(key, job)
+        self._load_table(job)
         source = self._source(job, tile, plan)
         target = self._target(job, tile, plan)
         self._configure(job, tile, target)
@@ -184,7 +143,9 @@ class Emitter:
         if image.value in plan.activation:
             base = plan.activation[image.value].start
             if image.value in self._loaded and place is not None:
-                self._load_rest(image.value, base, tile.image * image.image_bytes + part.y_stop * image.row_bytes)
+                self.load_rest(
+                    Memory.ACTIVATION, image.value, base, tile.image * image.image_bytes + part.y_stop * image.row_bytes
+                )
             base += tile.image * image.image_bytes
             return _Source(base, 0, 0, image.height, image.row_bytes, image.row_bytes)
         assert place is not None, image.value
@@ -192,23 +153,16 @@ class Emitter:
         base = plan.stream.start + (half if self._turn and part.size <= half else 0)
         if part.size:
             offset = place.offset + tile.image * image.image_bytes + part.y * image.row_bytes + part.x
-            self._load(
+            self.load(
                 Memory.ACTIVATION, Place(place.region, offset), base, part.row_bytes, (part.rows, image.row_bytes)
             )
         return _Source(base, part.y, part.x, part.rows, part.row_bytes, part.row_bytes)
-
-    def _load_rest(self, value: str, base: int, stop: int) -> None:
-        """Load a whole value up to byte `stop`, as far as that has not been done."""
-        place, done = self.memory[value], self._loaded[value]
-        if stop > done:
-            self._load(Memory.ACTIVATION, Place(place.region, place.offset + done), base + done, stop - done)
-            self._loaded[value] = stop
 
     def _load_remainders(self, plan: LayerPlan) -> None:
         """Load what no tile of this layer read (a stride leaves rows out): later layers find the value whole."""
         end = self.steps.pop()
         for value in plan.load:
-            self._load_rest(value, plan.activation[value].start, self.sizes(value))
+            self.load_rest(Memory.ACTIVATION, value, plan.activation[value].start, self.sizes(value))
         self.steps.append(end)
 
     def _target(self, job: Job, tile: Tile, plan: LayerPlan) -> _Target:
@@ -222,7 +176,7 @@ class Emitter:
             at = plan.output[residual].start if residual else 0
             if residual and not self._residual_loaded:
                 place = self.memory[residual]
-                self._load(Memory.OUTPUT, place, at, self.sizes(residual))
+                self.load(Memory.OUTPUT, place, at, self.sizes(residual))
                 self._residual_loaded = True
             return _Target(
                 activation.start + offset if activation else None,
@@ -246,28 +200,10 @@ class Emitter:
 
     # Transfers.
 
-    def _transfer(
-        self, opcode: Opcode, memory: Memory, place: Place, scratch: int, length: int, *nest: tuple[int, int]
-    ) -> None:
-        """`nest` is (count, stride) from inner to outer; levels that continue without a gap are merged."""
-        levels: list[tuple[int, int]] = []
-        for count, stride in nest:
-            if (not levels and stride == length) or count == 1:
-                length *= count
-            else:
-                levels.append((count, stride))
-        (count0, stride0), (count1, stride1) = [*levels, (1, 0), (1, 0)][:2]
-        fields = {"memory": memory, "region": place.region, "offset": place.offset, "scratch": scratch}
-        fields |= {"length": length, "count0": count0, "stride0": stride0, "count1": count1, "stride1": stride1}
-        self.steps.append(Step(opcode, fields))
-
-    def _load(self, memory: Memory, place: Place, scratch: int, length: int, *nest: tuple[int, int]) -> None:
-        self._transfer(Opcode.LOAD, memory, place, scratch, length, *nest)
-
     def _tile_transfer(self, opcode: Opcode, job: Job, tile: Tile, place: Place, scratch: int) -> None:
         pixels = tile.columns * job.row_pixels // job.columns[-1].count
         nest = ((pixels, job.output.pixel_bytes), (tile.rows, job.output.row_bytes))
-        self._transfer(opcode, Memory.OUTPUT, place, scratch, job.filters, *nest)
+        self.transfer(opcode, Memory.OUTPUT, place, scratch, job.filters, *nest)
 
     def _store_tile(self, job: Job, tile: Tile, target: _Target) -> None:
         out, place = job.output, self.memory[job.output.value]
@@ -278,22 +214,9 @@ class Emitter:
         self._tile_transfer(Opcode.STORE, job, tile, Place(place.region, place.offset + offset), target.output)
 
     def _store_whole(self, value: str, span: Span) -> None:
-        self._transfer(Opcode.STORE, Memory.OUTPUT, self.memory[value], span.start, self.sizes(value))
+        self.transfer(Opcode.STORE, Memory.OUTPUT, self.memory[value], span.start, self.sizes(value))
 
     # Constants.
-
-    def _pack(self, key: object, data: bytes) -> int:
-        """Offset of constants in their region, each set put there once."""
-        if key not in self._packed:
-            self.constants.extend(bytes(-len(self.constants) % 32))
-            self._packed[key] = len(self.constants)
-            self.constants.extend(data)
-            self.constants.extend(bytes(-len(self.constants) % 32))
-        return self._packed[key]
-
-    def _load_constants(self, memory: Memory, key: object, data: bytes, scratch: int) -> None:
-        line = self.config.bus_bytes
-        self._load(memory, Place(CONSTANTS, self._pack(key, data)), scratch, -(-len(data) // line) * line)
 
     def _load_weights(self, key: object, job: Job, block: tuple[int, int], tap: TapBlock) -> int:
         """Address of the weights of some filter tiles and taps, loaded unless they are there."""
@@ -306,7 +229,7 @@ class Emitter:
             have = self.config.weight_bytes
             raise ConfigError(f"weight_bytes must be at least {len(data)} for layer {job.name!r}, not {have}")
         start = self._weights.put(full, len(data))
-        self._load_weight_pieces(self._pack(full, data), start, len(data))
+        self._load_weight_pieces(self.pack(full, data), start, len(data))
         return start
 
     def _load_weight_pieces(self, offset: int, start: int, size: int) -> None:
@@ -318,7 +241,7 @@ class Emitter:
         while done < size:
             at = (start + done) % whole
             length = min(piece, size - done, whole - at)
-            self._load(Memory.WEIGHT, Place(CONSTANTS, offset + done), at, length)
+            self.load(Memory.WEIGHT, Place(CONSTANTS, offset + done), at, length)
             done += length
 
     def _load_parameters(self, key: object, job: Job, block: tuple[int, int]) -> int:
@@ -336,11 +259,11 @@ class Emitter:
                 f"not {self.config.parameter_bytes}"
             )
         full = ("parameters", key, part)
-        start = self._parameters.find(full)
+        start = self.parameters.find(full)
         if start is None:
             data = self._parameter_bytes(job, part)
-            start = self._parameters.put(full, len(data))
-            self._load_constants(Memory.PARAMETER, full, data, start)
+            start = self.parameters.put(full, len(data))
+            self.load_constants(Memory.PARAMETER, full, data, start)
         return start + (block[0] - part[0]) * word
 
     def _parameter_bytes(self, job: Job, part: tuple[int, int]) -> bytes:
@@ -359,20 +282,12 @@ class Emitter:
             table[tile, : len(mine)] = mine
         return table[part[0] : part[1]].tobytes()
 
-    def _load_table(self, key: object, job: Job) -> None:
+    def _load_table(self, job: Job) -> None:
         if job.tail.table is None:
             return
-        data = job.tail.table.astype(np.int8).tobytes()
-        if data != self._table:
-            self._load_constants(Memory.TABLE, ("table", data), data, 0)
-            self._table = data
+        self.load_table(job.tail.table.astype(np.int8).tobytes())
 
     # Configuration and compute.
-
-    def _config(self, opcode: Opcode, fields: dict[str, int]) -> None:
-        if self._set.get(opcode) != fields:
-            self._set[opcode] = fields
-            self.steps.append(Step(opcode, dict(fields)))
 
     def _configure(self, job: Job, tile: Tile, target: _Target) -> None:
         *inner, outer = job.columns
@@ -388,8 +303,8 @@ class Emitter:
                 f"dx{number}": level.dx - back_x if level.count > 1 else 0,
             }
             back_y, back_x = back_y + level.dy * (level.count - 1), back_x + level.dx * (level.count - 1)
-        self._config(Operation.CONFIG_PIXELS, fields)
-        self._config(Operation.CONFIG_POST, self._post_fields(job, tile, target))
+        self.configure(Operation.CONFIG_PIXELS, fields)
+        self.configure(Operation.CONFIG_POST, self._post_fields(job, tile, target))
 
     def _post_fields(self, job: Job, tile: Tile, target: _Target) -> dict[str, int]:
         tail = job.tail
@@ -433,7 +348,7 @@ class Emitter:
             "pitch": source.pitch,
             "pad": job.pad,
         }
-        self._config(Operation.CONFIG_TAPS, fields)
+        self.configure(Operation.CONFIG_TAPS, fields)
 
     def _compute(
         self,

@@ -12,11 +12,12 @@ from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program, Region
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.emitter import CONSTANTS, Emitter, Place
+from gatewright.targets.array.emitter import Emitter
 from gatewright.targets.array.job import Job
 from gatewright.targets.array.layers import layers_of, map_layer
 from gatewright.targets.array.placement import LayerUse, Placement, place
 from gatewright.targets.array.tiling import least_room
+from gatewright.targets.array.writer import CONSTANTS, Place
 
 __all__ = ["lower"]
 

@@ -1,0 +1,121 @@
+"""What emitting layers shares: instructions so far, transfers, the constants region, scratchpads used in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gatewright.hdl.instruction import Memory, Opcode
+from gatewright.targets.array.assembler import Step
+from gatewright.targets.array.config import ArrayConfig
+
+__all__ = ["CONSTANTS", "Place", "Ring", "Writer"]
+
+CONSTANTS = 1  # region of weights, parameters and tables
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value in memory: region and offset of its dense bytes."""
+
+    region: int
+    offset: int
+
+
+class Ring:
+    """A scratchpad used in turn; what was put last and not yet overwritten can be used again.
+
+    With `wrap`, an entry may go on at the start when it reaches the end.
+    """
+
+    def __init__(self, size: int, line: int, *, wrap: bool = False) -> None:
+        self.size, self.line, self.wrap, self.head = size, line, wrap, 0
+        self.entries: list[tuple[int, int, object]] = []
+
+    def find(self, key: object) -> int | None:
+        return next((start for start, _, entry in self.entries if entry == key), None)
+
+    def put(self, key: object, size: int) -> int:
+        size = -(-size // self.line) * self.line
+        start = self.head if self.wrap or self.head + size <= self.size else 0
+        stop = start + size
+        taken = [(start, stop), (start - self.size, stop - self.size)]
+        self.entries = [e for e in self.entries if all(e[1] <= low or e[0] >= high for low, high in taken)]
+        self.entries.append((start, stop, key))
+        self.head = stop % self.size
+        return start
+
+
+class Writer:
+    """`steps` and `constants` are the result; `memory` says where values lie, `sizes` how many bytes they have."""
+
+    def __init__(self, config: ArrayConfig, memory: Mapping[str, Place], sizes: Callable[[str], int]) -> None:
+        self.config, self.memory, self.sizes = config, memory, sizes
+        self.steps: list[Step] = []
+        self.constants = bytearray()
+        self.parameters = Ring(config.parameter_bytes, max(config.bus_bytes, config.parameter_word_bytes))
+        self._packed: dict[object, int] = {}
+        self._table: object = None
+        self._set: dict[object, dict[str, int]] = {}
+        self._loaded: dict[str, int] = {}  # bytes loaded so far of the values that this layer loads whole
+
+    # Configuration.
+
+    def configure(self, opcode: Opcode, fields: dict[str, int]) -> None:
+        """Set configuration registers, unless they hold these values already."""
+        key = opcode, fields.get("unit", 0)
+        if self._set.get(key) != fields:
+            self._set[key] = fields
+            self.steps.append(Step(opcode, dict(fields)))
+
+    def forget(self, opcode: Opcode) -> None:
+        """Have a configuration written when it is set the next time, whatever it is."""
+        self._set = {key: fields for key, fields in self._set.items() if key[0] != opcode}  # type: ignore[index]
+
+    # Transfers.
+
+    def transfer(
+        self, opcode: Opcode, memory: Memory, place: Place, scratch: int, length: int, *nest: tuple[int, int]
+    ) -> None:
+        """`nest` is (count, stride) from inner to outer; levels that continue without a gap are merged."""
+        levels: list[tuple[int, int]] = []
+        for count, stride in nest:
+            if (not levels and stride == length) or count == 1:
+                length *= count
+            else:
+                levels.append((count, stride))
+        (count0, stride0), (count1, stride1) = [*levels, (1, 0), (1, 0)][:2]
+        fields = {"memory": memory, "region": place.region, "offset": place.offset, "scratch": scratch}
+        fields |= {"length": length, "count0": count0, "stride0": stride0, "count1": count1, "stride1": stride1}
+        self.steps.append(Step(opcode, fields))
+
+    def load(self, memory: Memory, place: Place, scratch: int, length: int, *nest: tuple[int, int]) -> None:
+        self.transfer(Opcode.LOAD, memory, place, scratch, length, *nest)
+
+    def load_rest(self, memory: Memory, value: str, base: int, stop: int) -> None:
+        """Load a value that this layer loads whole up to byte `stop`, as far as that has not been done."""
+        place, done = self.memory[value], self._loaded[value]
+        if stop > done:
+            self.load(memory, Place(place.region, place.offset + done), base + done, stop - done)
+            self._loaded[value] = stop
+
+    # Constants.
+
+    def pack(self, key: object, data: bytes) -> int:
+        """Offset of constants in their region, each set put there once."""
+        if key not in self._packed:
+            self.constants.extend(bytes(-len(self.constants) % 32))
+            self._packed[key] = len(self.constants)
+            self.constants.extend(data)
+            self.constants.extend(bytes(-len(self.constants) % 32))
+        return self._packed[key]
+
+    def load_constants(self, memory: Memory, key: object, data: bytes, scratch: int) -> None:
+        line = self.config.bus_bytes
+        self.load(memory, Place(CONSTANTS, self.pack(key, data)), scratch, -(-len(data) // line) * line)
+
+    def load_table(self, data: bytes) -> None:
+        """Put a table of 256 bytes into its memory unless it is there."""
+        if data != self._table:
+            self.load_constants(Memory.TABLE, ("table", data), data, 0)
+            self._table = data
