@@ -26,11 +26,11 @@ ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How the RTL is simulated: the memory behind the bus, the seed it draws from, the VCD file to write if any, and
-    whom to tell the cycles so far.
+    """How the RTL is simulated: the memory behind the bus (or its name), the seed it draws from, the VCD file to write
+    if any, and whom to tell the cycles so far.
     """
 
-    memory: str = "default"
+    memory: str | MemoryOptions = "default"
     seed: int = 0
     trace: Path | None = None
     progress: Callable[[int], None] | None = field(default=None, compare=False)
@@ -103,7 +103,7 @@ def _simulate(build: Build, integers: list[np.ndarray], options: RunOptions) -> 
         machine.top,
         memory_bytes=memory_size(program),
         data_width=machine.data_width(build.config),
-        options=MemoryOptions.named(options.memory),
+        options=MemoryOptions.named(options.memory) if isinstance(options.memory, str) else options.memory,
         seed=options.seed,
         trace=options.trace,
     ) as bus:

@@ -83,6 +83,7 @@ from gatewright.ng.storage import (
     zeros_imm_like,
     zeros_like,
 )
+from gatewright.ng.timing import memory_options
 
 __all__ = [
     "AddressMap",
@@ -131,6 +132,7 @@ __all__ = [
     "matmul",
     "max_pool",
     "max_pool_serial",
+    "memory_options",
     "multiply",
     "ones",
     "ones_imm",

@@ -76,8 +76,15 @@ class NgConfig:
 
 
 def parse_config(config: Mapping[str, Any] | None) -> NgConfig:
-    """The configuration with NNgen's defaults; keys that NNgen does not have go to the machine."""
+    """The configuration with NNgen's defaults; keys that NNgen does not have go to the machine.
+
+    `axi_width` is another name of `maxi_datawidth`.
+    """
     given = {name: value for name, value in (config or {}).items() if name not in _IGNORED}
+    if "axi_width" in given:
+        width = given.pop("axi_width")
+        if given.setdefault("maxi_datawidth", width) != width:
+            raise ConfigError(f"axi_width must be maxi_datawidth ({given['maxi_datawidth']!r}), not {width!r}")
     names = {each.name for each in fields(NgConfig)} - {"rest"}
     own = {name: value for name, value in given.items() if name in names}
     rest = {name: value for name, value in given.items() if name not in names}

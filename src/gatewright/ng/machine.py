@@ -14,11 +14,14 @@ from gatewright.compile import compile
 from gatewright.engines import RunOptions, plain_outputs, run_once
 from gatewright.errors import ConfigError
 from gatewright.ng.addresses import AddressMap, address_map
+from gatewright.ng.budget import machine_keys
 from gatewright.ng.config import NgConfig, parse_config
 from gatewright.ng.dtypes import dtype_int
 from gatewright.ng.errors import NotThereError
 from gatewright.ng.evaluation import Network, as_outputs, given, lower
 from gatewright.ng.records import Numeric
+from gatewright.ng.timing import NNGEN, memory_options
+from gatewright.sim import MemoryOptions
 
 __all__ = [
     "Design",
@@ -60,32 +63,37 @@ class Simulated:
 
 def design(objs: Numeric | Iterable[Numeric], name: str, config: Mapping[str, Any] | None = None) -> Design:
     """The design of an accelerator that computes these tensors."""
-    outputs, configuration = as_outputs(objs), parse_config(config)
-    if not isinstance(name, str) or not name.isidentifier():
-        raise ConfigError(f"name of the accelerator must be letters, digits and '_', not {name!r}")
-    network = lower(outputs, name, default=dtype_int(configuration.default_datawidth))
-    return Design(name, network, address_map(outputs, configuration), configuration)
+    return _design(as_outputs(objs), name, config, {})
 
 
 def build(objs: Numeric | Iterable[Numeric], name: str, config: Mapping[str, Any] | None = None) -> Build:
     """These tensors compiled for the machine `generated`: what `gatewright.run`, `verify` and `emit` take.
 
-    Of the configuration, the machine as it is today reads the width of the bus and its own keys; hints it does not
-    read. What it cannot run is an error that names the node.
+    What it cannot run is an error that names the node.
     """
-    described = design(objs, name, config)
-    keys = {"bus_bits": described.config.maxi_datawidth, **described.config.rest}
-    return compile(described.network.graph, MACHINE, keys)
+    return _build(design(objs, name, config))
 
 
-def simulate(objs: Numeric | Iterable[Numeric], **inputs: Any) -> Simulated:
-    """Compile, write the Verilog and simulate one run; keywords are the values of placeholders, by name."""
+def simulate(
+    objs: Numeric | Iterable[Numeric],
+    config: Mapping[str, Any] | None = None,
+    memory: str | MemoryOptions = NNGEN,
+    seed: int = 0,
+    **inputs: Any,
+) -> Simulated:
+    """Compile, write the Verilog and simulate one run. Further keywords are the values of placeholders, and replace
+    those of variables, by name.
+
+    `memory` is the simulated one: a name (`nngen`, `ideal`, `default`, `stalls`) or `ng.memory_options(...)`; what is
+    random in it and what memories hold at first depends on `seed`.
+    """
     outputs = as_outputs(objs)
-    network = lower(outputs, "simulated", inputs)
-    built = compile(network.graph, MACHINE)
+    described = _design(outputs, "simulated", config, inputs)
+    network, built = described.network, _build(described)
     arrays = given(outputs, network, inputs)
     ends = zip(network.graph.inputs, network.graph.input_ports, strict=True)
-    result = run_once(built, {port.name: arrays[value.name] for value, port in ends}, "rtl", RunOptions())
+    options = RunOptions(memory_options(memory), seed)
+    result = run_once(built, {port.name: arrays[value.name] for value, port in ends}, "rtl", options)
     found = plain_outputs(built, result)
     titles = dict(zip(network.graph.outputs, (port.name for port in network.graph.output_ports), strict=True))
     layers = zip(built.program.layers, result.layer_cycles or (), strict=False)
@@ -94,6 +102,18 @@ def simulate(objs: Numeric | Iterable[Numeric], **inputs: Any) -> Simulated:
         result.cycles or 0,
         {layer.name: cycles for layer, cycles in layers},
     )
+
+
+def _design(outputs: list[Numeric], name: str, config: Mapping[str, Any] | None, known: Mapping[str, Any]) -> Design:
+    configuration = parse_config(config)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ConfigError(f"name of the accelerator must be letters, digits and '_', not {name!r}")
+    network = lower(outputs, name, known, default=dtype_int(configuration.default_datawidth))
+    return Design(name, network, address_map(outputs, configuration), configuration)
+
+
+def _build(described: Design) -> Build:
+    return compile(described.network.graph, MACHINE, machine_keys(described.network, described.config))
 
 
 def to_veriloggen(

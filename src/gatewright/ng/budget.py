@@ -1,0 +1,79 @@
+"""From wishes to the machine's budget: what `attribute` and configuration keys ask for, in the machine's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gatewright import ir
+from gatewright.errors import ConfigError
+from gatewright.ng.config import NgConfig
+from gatewright.ng.evaluation import Network
+
+__all__ = ["machine_keys", "wished_lanes", "wished_multipliers"]
+
+_PARALLEL = ("par_ich", "par_och", "par_col", "par_row")
+_WORD_BITS = 8
+
+
+def machine_keys(network: Network, config: NgConfig) -> dict[str, Any]:
+    """The parameters of the machine `generated` that this network and configuration ask for.
+
+    Keys that are the machine's own override what follows from the wishes; `memory_bits` is `memory_bytes` in bits.
+    """
+    keys: dict[str, Any] = {"bus_bits": config.maxi_datawidth}
+    multipliers, lanes = wished_multipliers(network), wished_lanes(network)
+    if multipliers is not None:
+        keys["multipliers"] = multipliers
+    if lanes is not None:
+        keys["post_lanes"] = lanes
+    given = dict(config.rest)
+    if "memory_bits" in given:
+        keys["memory_bytes"] = _bytes(given.pop("memory_bits"))
+    return keys | given
+
+
+def wished_multipliers(network: Network) -> int | None:
+    """The most multipliers that any layer is to have; None where no layer asked: then the compiler chooses.
+
+    A convolution has `rows · columns of the kernel · par_ich · par_och · par_col · par_row`, a product
+    `par_left_col · par_out_col · par_left_row`, as in NNgen. A layer without a wish counts as 1 of each.
+    """
+    wishes = list(_layer_wishes(network))
+    if not any(asked for _, asked in wishes):
+        return None
+    most = 1
+    for multipliers, asked in wishes:
+        for name in _PARALLEL:
+            multipliers *= asked.get(name, 1)
+        most = max(most, multipliers)
+    return most
+
+
+def wished_lanes(network: Network) -> int | None:
+    """The most elements at once that an operator without multipliers asked for (`par`), if there are only such ones.
+
+    Behind an array, it is the array's width that decides how many results come at once.
+    """
+    if any(True for _ in _layer_wishes(network)):
+        return None
+    return max((hints["par"] for hints in network.hints.values() if "par" in hints), default=None)
+
+
+def _layer_wishes(network: Network) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Of each convolution and product: multipliers of one step, and what was asked for."""
+    graph = network.graph
+    for node in graph.nodes:
+        hints = network.hints.get(node.name, {})
+        asked = {name: value for name, value in hints.items() if name in _PARALLEL}
+        if isinstance(node.op, ir.Conv2d | ir.RoundedConv2d):
+            _, rows, columns, _ = graph.type_of(node.inputs[1]).shape
+            yield rows * columns, asked
+        elif isinstance(node.op, ir.MatMul):
+            yield 1, asked
+
+
+def _bytes(bits: Any) -> int:
+    if not isinstance(bits, int) or isinstance(bits, bool) or bits < _WORD_BITS:
+        raise ConfigError(f"memory_bits must be a whole number of at least {_WORD_BITS}, not {bits!r}")
+    return bits // _WORD_BITS
