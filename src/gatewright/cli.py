@@ -21,7 +21,7 @@ from rich.progress import Progress, TextColumn
 from gatewright.build import Build
 from gatewright.compile import compile as compile_model
 from gatewright.emit import emit, load_build, read_report, write_report
-from gatewright.engines import Engine, RunOptions
+from gatewright.engines import DEFAULT_MEMORY, Engine, RunOptions
 from gatewright.engines import run as run_build
 from gatewright.errors import ConfigError, GatewrightError
 from gatewright.inputs import read_inputs
@@ -101,7 +101,7 @@ def run_command(
     engine: Annotated[
         Engine, typer.Option(help="Simulated RTL, model of the machine, or meaning of the graph.")
     ] = "rtl",
-    memory: Memory = RunOptions.memory,
+    memory: Memory = DEFAULT_MEMORY,
     seed: Seed = 0,
     trace: Annotated[Path | None, typer.Option(metavar="FILE.vcd", help="Write a waveform of the RTL.")] = None,
 ) -> None:
@@ -132,7 +132,7 @@ def verify_command(
     batch: Batch = None,
     inputs: Inputs = None,
     count: Annotated[int, typer.Option(min=1, help="Batches of random inputs, when none are given.")] = 1,
-    memory: Memory = RunOptions.memory,
+    memory: Memory = DEFAULT_MEMORY,
     seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     clock: Clock = None,

@@ -18,10 +18,21 @@ from gatewright.ir import Port
 from gatewright.program import Arrays, Result
 from gatewright.sim import MemoryOptions, SimulatedBus
 
-__all__ = ["ENGINES", "Engine", "Run", "RunOptions", "decode_outputs", "plain_outputs", "run", "run_once"]
+__all__ = [
+    "DEFAULT_MEMORY",
+    "ENGINES",
+    "Engine",
+    "Run",
+    "RunOptions",
+    "decode_outputs",
+    "plain_outputs",
+    "run",
+    "run_once",
+]
 
 Engine = Literal["rtl", "model", "evaluate"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
+DEFAULT_MEMORY = "default"
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class RunOptions:
     if any, and whom to tell the cycles so far.
     """
 
-    memory: str | MemoryOptions = "default"
+    memory: str | MemoryOptions = DEFAULT_MEMORY
     seed: int = 0
     trace: Path | None = None
     progress: Callable[[int], None] | None = field(default=None, compare=False)

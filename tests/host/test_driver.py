@@ -180,6 +180,16 @@ def test_waiting_instructions_are_optional():
         unit.run([X])
 
 
+def test_layers_that_end_before_an_earlier_one_take_no_time():
+    layers = (*PROGRAM.layers, LayerInfo("z", "add", 0, 0))
+    bus = FakeBus(DIGEST, negate)
+    unit = Driver(bus, REGISTERS, dataclasses.replace(PROGRAM, layers=layers))
+    bus.put("CYCLES_LO", 1000)
+    bus.put("STAMP", 700, 0)
+    bus.put("STAMP", 690, 1)
+    assert unit.layer_cycles() == (700, 0, 300)
+
+
 def test_programs_without_layers_have_no_layer_cycles():
     bus = FakeBus(DIGEST, negate)
     assert Driver(bus, REGISTERS, dataclasses.replace(PROGRAM, layers=())).run([X]).layer_cycles == ()

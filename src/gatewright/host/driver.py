@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +16,7 @@ __all__ = ["COUNTERS", "Driver", "memory_size"]
 REGION_ALIGNMENT = 4096
 COUNTERS = ("COMPUTE_BUSY", "STALL_LOAD", "STALL_STORE", "STALL_FETCH", "STALL_DRAIN", "READ_BEATS", "WRITE_BEATS")
 _RESET_POLLS = 100_000
+_COUNT_MASK = 0xFFFF_FFFF  # stamps count that far and begin again
 
 
 def memory_size(program: Program) -> int:
@@ -135,10 +135,19 @@ class Driver:
         return {name.lower(): self._read(name) for name in COUNTERS}
 
     def layer_cycles(self) -> tuple[int, ...]:
-        """Cycles of each layer, from the end of the layer before it; the last one's include the end of the program."""
+        """Cycles of each layer, from the last end of a layer before it; the last one's include the end of the program.
+
+        A layer that has ended before one that comes before it in the program takes none.
+        """
         stamps = [self._read("STAMP", index) for index in range(len(self._program.layers))]
-        ends = [0, *stamps[:-1], self.cycles() & 0xFFFF_FFFF] if stamps else []
-        return tuple(end - start & 0xFFFF_FFFF for start, end in pairwise(ends))
+        ends = [*stamps[:-1], self.cycles() & _COUNT_MASK] if stamps else []
+        found, latest = [], 0
+        for end in ends:
+            taken = end - latest & _COUNT_MASK
+            taken = 0 if found and taken > _COUNT_MASK // 2 else taken
+            found.append(taken)
+            latest = latest + taken & _COUNT_MASK
+        return tuple(found)
 
     def _check_machine(self) -> None:
         wanted = self._registers

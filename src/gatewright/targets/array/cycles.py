@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 
 from gatewright.hdl.instruction import Opcode, Queue
 from gatewright.hdl.shell_model import MemoryTiming, ModelInstruction, ShellModel
@@ -33,7 +34,8 @@ class CycleCount:
         stamps = [model.stamps[index] for index in range(layers)]
         if stamps:
             stamps[-1] = self.cycles
-        self.layers = tuple(stop - start for start, stop in zip([0, *stamps], stamps, strict=False))
+        ends = [0, *accumulate(stamps, max)]  # a layer that ends before an earlier one takes no time
+        self.layers = tuple(stop - start for start, stop in pairwise(ends))
 
 
 class _Core:
