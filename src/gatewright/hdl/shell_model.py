@@ -7,7 +7,7 @@ component's docstring states. A machine adds the process that stands for its cor
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatewright.hdl.axi import BURST_BEATS
@@ -116,24 +116,24 @@ class ShellModel:
 
     # Reads share one address register (fetch first) and one data channel.
 
-    def _read(self, beats: int) -> Iterator[int | Gate]:
-        """Request a burst; afterwards `self._last` is the cycle of its last beat."""
-        time = self.time
-        at = max(time.now, self._address_free)
-        self._address_free = at + 1
+    def _read(self, now: int, beats: int) -> int:
+        """Request a burst from cycle `now` on; afterwards `self._last` is the cycle of its last beat.
+
+        Returns the cycle in which the address register takes the request.
+        """
+        at = max(now, self._address_free)
         handshake = at + 1
         while self._reads and self._reads[0] < handshake:
             self._reads.popleft()
         if len(self._reads) >= self.memory.read_limit:
             handshake = max(handshake, self._reads[len(self._reads) - self.memory.read_limit] + 1)
-            self._address_free = handshake
+        self._address_free = handshake
         first = max(handshake + self.memory.read_latency, self._reads_free)
         self._last = self.memory.last_beat(first, beats)
         self._reads_free = self._last + 1
         self._reads.append(self._last)
         self.counters["READ_BEATS"] += beats
-        if at > time.now:
-            yield at - time.now
+        return at
 
     # Fetch and dispatch.
 
@@ -147,7 +147,7 @@ class ShellModel:
             count = min(left, BURST_INSTRUCTIONS - place % BURST_INSTRUCTIONS)
             self._reserved += count
             place, left = place + count, left - count
-            yield from self._read(count * beats_each)
+            yield self._read(self.time.now, count * beats_each) - self.time.now
             first = self._last - count * beats_each + 1
             self._fetched += [first + (i + 1) * beats_each for i in range(count)]
             self.time.notify(self._dispatch_changed)
@@ -265,12 +265,14 @@ class ShellModel:
                 yield changed
             ready, instruction = accepted[0]
             yield max(0, ready - time.now)
-            bursts = self.bursts(instruction.fields)
-            for beats in bursts:
-                yield max(0, outstanding[0] + 1 - time.now)
-                yield from self._read(beats)
+            at = time.now
+            for beats in self.bursts(instruction.fields):
+                at = max(at, outstanding[0] + 1)
+                if not self._rom:  # fetch may come between
+                    yield at - time.now
+                at = self._read(at, beats) + 1
                 outstanding.append(self._last)
-                yield 1
+            yield at - time.now
             time.call(max(0, self._last + 1 - time.now), lambda: self.complete(Queue.LOAD))
             accepted.popleft()
             time.notify(changed)
@@ -285,13 +287,15 @@ class ShellModel:
                 yield changed
             ready, instruction = accepted[0]
             yield max(0, ready - time.now)
+            at = time.now
             for beats in self.bursts(instruction.fields):
-                yield max(0, responses[0] + 1 - time.now)
-                first = max(time.now + READ_LATENCY + 2, data_free)
+                at = max(at, responses[0] + 1)
+                first = max(at + READ_LATENCY + 2, data_free)
                 data_free = self.memory.last_beat(first, beats) + 1
                 responses.append(max(data_free - 1 + self.memory.write_latency, responses[-1] + 1))
                 self.counters["WRITE_BEATS"] += beats
-                yield 1
+                at += 1
+            yield at - time.now
             time.call(responses[-1] - time.now, lambda: self.complete(Queue.STORE))
             accepted.popleft()
             time.notify(changed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Generator
+from types import GeneratorType
 from typing import Any
 
 __all__ = ["Gate", "Process", "Timeline"]
@@ -45,7 +46,7 @@ class Timeline:
         """Until nobody has anything left to do; processes that still wait are stuck."""
         while self._agenda:
             self.now, _, entry = heapq.heappop(self._agenda)
-            if not isinstance(entry, Generator):
+            if type(entry) is not GeneratorType:
                 entry()
                 continue
             wish = next(entry, None)
