@@ -77,7 +77,7 @@ class ProcessingElement(wiring.Component):
             self.chain_o.eq(result),
         ]
         m.d.sync += [tap.eq(self.tap_i), activation.eq(self.activation_i), weight.eq(self.weight_i)]
-        product = delayed(m, activation * weight, 1, "product")
+        product = delayed(m, self._multiply(m, activation, weight), 1, "product")
         tap_of_product = delayed(m, tap, 1, "tap_of_product")
         last = delayed(m, tap_of_product.last, 1, "last")
         with m.If(tap_of_product.valid):
@@ -87,6 +87,10 @@ class ProcessingElement(wiring.Component):
         with m.Elif(self.shift):
             m.d.sync += result.eq(self.chain_i)
         return m
+
+    def _multiply(self, m: Module, activation: Value, weight: Value) -> Value:
+        """What one step adds to the sum."""
+        return activation * weight
 
 
 class Array(wiring.Component):
@@ -100,6 +104,8 @@ class Array(wiring.Component):
     row 0's, and `shift[j]` moves column j's results up by one row; `preload[j]`, if the parameters ask for it, follows
     into the last row. With it, element (i, j) reads its start value `RESULT_LATENCY` - 2 + i + j cycles after `first`.
     """
+
+    Element: type[ProcessingElement] = ProcessingElement
 
     def __init__(self, parameters: ArrayParameters) -> None:
         self.parameters = p = parameters
@@ -123,7 +129,7 @@ class Array(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         p = self.parameters
-        grid = [[ProcessingElement(p) for _ in range(p.columns)] for _ in range(p.rows)]
+        grid = [[self.Element(p) for _ in range(p.columns)] for _ in range(p.rows)]
         nothing = self._nothing(m, grid)
         tap = self.tap
         for row, elements in enumerate(grid):

@@ -1,0 +1,38 @@
+"""The array of fusion units: the output-stationary array, with a unit in place of each multiplier."""
+
+from amaranth.hdl import *
+from amaranth.lib import data
+
+from gatewright.targets.array.hdl.array import Array, ArrayParameters, ProcessingElement
+from gatewright.targets.bitfusion.hdl.unit import PAIR, STEP_BITS, FusionUnit
+
+__all__ = ["STEP_INPUT", "FusionArray", "FusionElement", "fusion_parameters"]
+
+STEP_INPUT = data.StructLayout({"bytes": STEP_BITS, "phase": 2, "pair": PAIR})
+"""What moves along a row: a step's inputs, and how to read them, so that a new pair follows the old one's last step."""
+
+
+class FusionElement(ProcessingElement):
+    """A processing element whose operands are a step's inputs (`STEP_INPUT`) and weights."""
+
+    def _multiply(self, m: Module, activation: Value, weight: Value) -> Value:
+        step = data.View(STEP_INPUT, activation.as_unsigned())
+        m.submodules.unit = unit = FusionUnit()
+        m.d.comb += [
+            unit.pair.eq(step.pair),
+            unit.phase.eq(step.phase),
+            unit.inputs.eq(step.bytes),
+            unit.weights.eq(weight),
+        ]
+        return unit.sum
+
+
+class FusionArray(Array):
+    """`rows` x `columns` fusion units; ports and timing are those of `Array`."""
+
+    Element = FusionElement
+
+
+def fusion_parameters(rows: int, columns: int, accumulator_width: int = 32) -> ArrayParameters:
+    """Widths of what moves along rows and columns."""
+    return ArrayParameters(rows, columns, STEP_INPUT.size, STEP_BITS, accumulator_width)

@@ -1,0 +1,163 @@
+"""How operands lie in bytes: in memory and in the input buffer, and in the chunks of the weight buffer.
+
+Inputs are dense along a pixel's channels, least significant bits first, four 6-bit ones in three bytes. A pixel is
+filled up to whole bytes (6 bits: to whole groups of three), so that pixels start at bytes.
+
+A unit takes `lanes` bytes of inputs a step: one with 8-bit weights, two with 4-bit, four with 2-bit ones. Weights come
+in *chunks* of `4 * lanes` weights, four bytes a column, of which a unit uses a part in each of `chunk_steps` steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewright.targets.bitfusion.operands import promoted, slices
+
+__all__ = [
+    "CHUNK_BYTES",
+    "chunk_bytes",
+    "chunk_steps",
+    "chunk_weights",
+    "group_of",
+    "input_phase",
+    "lanes_of",
+    "pack",
+    "packed_bytes",
+    "step_weights",
+    "stored",
+    "unpack",
+    "weight_place",
+]
+
+CHUNK_BYTES = 4
+"""Bytes of a chunk of weights in the array."""
+
+
+def stored(width: int) -> int:
+    """The width at which an operand of up to 8 bits is kept: 2, 4, 6 or 8."""
+    return 2 * slices(width)
+
+
+def group_of(width: int) -> tuple[int, int]:
+    """The least number of operands that fill whole bytes, and how many bytes: (1, 1), (4, 3), (2, 1), (4, 1)."""
+    return {8: (1, 1), 6: (4, 3), 4: (2, 1), 2: (4, 1)}[width]
+
+
+def packed_bytes(count: int, width: int) -> int:
+    """Bytes of `count` operands of `width` bits, 2, 4, 6 or 8."""
+    operands, size = group_of(width)
+    return -(-count // operands) * size
+
+
+def pack(values: np.ndarray, width: int) -> np.ndarray:
+    """Operands [.., count] as bytes [.., packed_bytes], uint8; the rest of a group is 0.
+
+    In each group of four 6-bit operands, byte k holds operand k and, above it, slice k of operand 3.
+    """
+    operands, size = group_of(width)
+    *outer, count = values.shape
+    groups = -(-count // operands)
+    whole = np.zeros((*outer, groups * operands), np.int64)
+    whole[..., :count] = values
+    fields = whole.reshape(*outer, groups, operands) & ((1 << width) - 1)
+    if width == 6:
+        last = fields[..., 3:]
+        data = fields[..., :3] | ((last >> np.array([0, 2, 4])) & 3) << 6
+    else:
+        data = (fields << np.arange(operands) * width).sum(axis=-1, keepdims=True)
+    return data.reshape(*outer, groups * size).astype(np.uint8)
+
+
+def unpack(data: np.ndarray, width: int, count: int, *, signed: bool) -> np.ndarray:
+    """Inverse of `pack`: the first `count` operands, int64."""
+    operands, size = group_of(width)
+    *outer, length = data.shape
+    raw = data.astype(np.int64).reshape(*outer, length // size, size)
+    if width == 6:
+        last = (raw >> 6 << np.array([0, 2, 4])).sum(axis=-1, keepdims=True)
+        fields = np.concatenate([raw & 63, last], axis=-1)
+    else:
+        fields = raw >> np.arange(operands) * width & ((1 << width) - 1)
+    if signed:
+        fields = fields - ((fields >> (width - 1)) << width)
+    return fields.reshape(*outer, -1)[..., :count]
+
+
+def lanes_of(weight_width: int) -> int:
+    """Bytes of inputs that a unit takes a step."""
+    return 8 // promoted(weight_width)
+
+
+def chunk_steps(input_width: int) -> int:
+    """Steps that a chunk of weights lasts."""
+    return {8: 4, 6: 3, 4: 2, 2: 1}[input_width]
+
+
+def chunk_bytes(weight_width: int) -> int:
+    """Bytes of a column's chunk in memory and in the buffer: 6-bit weights take three, and are promoted behind it."""
+    return 3 if weight_width == 6 else CHUNK_BYTES
+
+
+def input_phase(weight_width: int, step: int) -> int:
+    """Place in a group of three bytes of the first byte that a unit takes in this step; 6-bit inputs only."""
+    return step * lanes_of(weight_width) % 3
+
+
+def weight_place(product: int, input_width: int, weight_width: int) -> int:
+    """Which field of a step's weights belongs to a product: units are wired so that some change places."""
+    wide = promoted(weight_width)
+    if input_width >= 6 or wide == 8:
+        return product
+    inner = (2 if input_width == 2 else 1) * (2 if wide == 2 else 1)
+    outer, rest = divmod(product, inner)
+    outer = (outer & 1) << 1 | outer >> 1
+    if inner == 4:
+        rest = (rest & 1) << 1 | rest >> 1
+    return outer * inner + rest
+
+
+def chunk_weights(weights: np.ndarray, input_width: int, weight_width: int) -> np.ndarray:
+    """Weights [.., depth], in the order of the inputs, as chunks [.., chunks, chunk_bytes]; what is missing is 0."""
+    count = 4 * lanes_of(weight_width)
+    *outer, depth = weights.shape
+    chunks = -(-depth // count)
+    whole = np.zeros((*outer, chunks * count), np.int64)
+    whole[..., :depth] = weights
+    placed = whole.reshape(*outer, chunks, count)[..., _chunk_order(input_width, weight_width)]
+    return pack(placed, weight_width).reshape(*outer, chunks, chunk_bytes(weight_width))
+
+
+def _chunk_order(input_width: int, weight_width: int) -> np.ndarray:
+    """For each field of a chunk, the weight that lies there."""
+    lanes = lanes_of(weight_width)
+    count = 4 * lanes
+    order = np.zeros(count, np.int64)
+    if input_width == 6:
+        for byte in range(3 * lanes):
+            order[byte] = 4 * (byte // 3) + byte % 3
+        order[3 * lanes :] = 4 * np.arange(lanes) + 3
+        return order
+    products = count // chunk_steps(input_width)
+    for weight in range(count):
+        step, product = divmod(weight, products)
+        order[step * products + weight_place(product, input_width, weight_width)] = weight
+    return order
+
+
+def step_weights(chunks: np.ndarray, widths: tuple[int, int], step: int, *, signed: bool) -> np.ndarray:
+    """The four bytes [.., 4] that a unit is given in step `step` of chunks [.., chunk_bytes]; unused ones are 0."""
+    input_width, weight_width = widths
+    whole = chunks
+    if weight_width == 6:
+        whole = (unpack(chunks, 6, 4, signed=signed) & 255).astype(np.uint8)
+    result = np.zeros((*chunks.shape[:-1], CHUNK_BYTES), np.uint8)
+    if input_width == 6:
+        lanes = lanes_of(weight_width)
+        groups = (step * lanes + np.arange(lanes)) // 3
+        fourth = unpack(whole[..., 3:], promoted(weight_width), lanes, signed=False)[..., groups]
+        result[..., 0] = whole[..., step]
+        result[..., 1:2] = pack(fourth, promoted(weight_width))
+    else:
+        size = CHUNK_BYTES // chunk_steps(input_width)
+        result[..., :size] = whole[..., step * size : (step + 1) * size]
+    return result
