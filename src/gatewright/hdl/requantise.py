@@ -21,6 +21,7 @@ __all__ = [
     "Requantiser",
     "ResidualAdder",
     "ShiftRoundClip",
+    "bias_width",
     "conversion_layout",
     "result_shape",
 ]
@@ -45,8 +46,16 @@ RESULT = result_shape(8)
 CONVERSION = conversion_layout(8)
 
 _MARGIN = 2  # bits that a quotient may be wider than a result before it is as good as infinite
-_BIAS_WIDTH = 32
-_LARGEST_LEFT_SHIFT = 15  # any nonzero number shifted further left is clipped all the same
+
+
+def bias_width(accumulator_width: int) -> int:
+    """Bits of a bias: 32 unless sums have more."""
+    return 32 if accumulator_width <= 32 else 64
+
+
+def _largest_left_shift(width: int) -> int:
+    """Any nonzero number shifted further left is clipped all the same to a result of `width` bits."""
+    return (1 << (width - 1).bit_length() + 1) - 1
 
 
 def convert(value: Any, shift: Any, conversion: dict[str, Any]) -> np.ndarray:
@@ -152,23 +161,26 @@ class Requantiser(wiring.Component):
     """`clip(round((sum + bias) · multiplier / 2^shift) + zero, low, high)`; negative sums: `shift + negative_shift`.
 
     The sum with its bias wraps at `accumulator_width`. Total shifts beyond 63 count as 63. With a `multiplier_width` of
-    0 there is no multiplier (the port stays, unused), and a negative shift is one to the left.
+    0 there is no multiplier (the port stays, unused), and a negative shift is one to the left. Results have
+    `result_width` bits, of either sign convention.
     """
 
     LATENCY = 3 + ShiftRoundClip.LATENCY
 
-    def __init__(self, accumulator_width: int, multiplier_width: int) -> None:
+    def __init__(self, accumulator_width: int, multiplier_width: int, result_width: int = 8) -> None:
         self.accumulator_width = accumulator_width
         self.multiplier_width = multiplier_width
+        self.result_width = result_width
+        self.largest_left_shift = _largest_left_shift(result_width)
         super().__init__(
             {
                 "sum": In(signed(accumulator_width)),
-                "bias": In(signed(_BIAS_WIDTH)),
+                "bias": In(signed(bias_width(accumulator_width))),
                 "multiplier": In(24),
                 "shift": In(signed(8)),
                 "negative_shift": In(5),
-                "conversion": In(CONVERSION),
-                "result": Out(RESULT),
+                "conversion": In(conversion_layout(result_width)),
+                "result": Out(result_shape(result_width)),
             }
         )
 
@@ -180,7 +192,7 @@ class Requantiser(wiring.Component):
         total = total << wrap >> wrap
         shift = np.asarray(shift, np.int64) + np.where(total < 0, negative_shift, 0)
         if self.multiplier_width == 0:
-            multiplier = 1 << np.clip(-shift, 0, _LARGEST_LEFT_SHIFT)
+            multiplier = 1 << np.clip(-shift, 0, self.largest_left_shift).astype(object)
         return numerics.requantise(total, multiplier, np.clip(shift, 0, numerics.MAX_SHIFT), **conversion)
 
     def elaborate(self, platform) -> Module:
@@ -195,7 +207,7 @@ class Requantiser(wiring.Component):
         with m.Elif(shift >= 0):
             m.d.comb += right.eq(shift)
         scaled = self._shift_left(m, biased, shift) if self.multiplier_width == 0 else self._multiply(m, biased)
-        m.submodules.convert = tail = ShiftRoundClip(len(scaled))
+        m.submodules.convert = tail = ShiftRoundClip(len(scaled), self.result_width)
         m.d.comb += [
             tail.value.eq(scaled),
             tail.shift.eq(delayed(m, right, 2, "right")),
@@ -213,32 +225,37 @@ class Requantiser(wiring.Component):
         return delayed(m, product, 1, "product")
 
     def _shift_left(self, m: Module, biased: Value, shift: Value) -> Value:
-        left = Signal(4)
-        with m.If(shift < -_LARGEST_LEFT_SHIFT):
-            m.d.comb += left.eq(_LARGEST_LEFT_SHIFT)
+        most = self.largest_left_shift
+        left = Signal(range(most + 1))
+        with m.If(shift < -most):
+            m.d.comb += left.eq(most)
         with m.Elif(shift < 0):
             m.d.comb += left.eq(-shift)
-        scaled = Signal(signed(self.accumulator_width + _LARGEST_LEFT_SHIFT), reset_less=True)
+        scaled = Signal(signed(self.accumulator_width + most), reset_less=True)
         m.d.sync += scaled.eq(delayed(m, biased, 1, "biased") << delayed(m, left, 1, "left"))
         return scaled
 
 
 class ResidualAdder(wiring.Component):
-    """`clip(round((a · multiplier_a + b · multiplier_b + bias) / 2^shift) + zero, low, high)`, one rounding."""
+    """`clip(round((a · multiplier_a + b · multiplier_b + bias) / 2^shift) + zero, low, high)`, one rounding.
+
+    Operands and result have `width` bits; a and the result of either sign convention.
+    """
 
     LATENCY = 2 + ShiftRoundClip.LATENCY
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 8) -> None:
+        self.width = width
         super().__init__(
             {
-                "a": In(RESULT),
-                "b": In(signed(8)),
+                "a": In(result_shape(width)),
+                "b": In(signed(width)),
                 "multiplier_a": In(signed(18)),
                 "multiplier_b": In(signed(18)),
-                "bias": In(signed(28)),
+                "bias": In(signed(width + 20)),
                 "shift": In(6),
-                "conversion": In(CONVERSION),
-                "result": Out(RESULT),
+                "conversion": In(conversion_layout(width)),
+                "result": Out(result_shape(width)),
             }
         )
 
@@ -250,10 +267,10 @@ class ResidualAdder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        product_a = Signal(signed(RESULT.width + 18), reset_less=True)
-        product_b = Signal(signed(8 + 18), reset_less=True)
-        total = Signal(signed(30), reset_less=True)
-        m.submodules.convert = tail = ShiftRoundClip(30)
+        product_a = Signal(signed(self.width + 1 + 18), reset_less=True)
+        product_b = Signal(signed(self.width + 18), reset_less=True)
+        total = Signal(signed(self.width + 22), reset_less=True)
+        m.submodules.convert = tail = ShiftRoundClip(len(total), self.width)
         m.d.sync += [
             product_a.eq(self.a * self.multiplier_a),
             product_b.eq(self.b * self.multiplier_b),

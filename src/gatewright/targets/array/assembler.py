@@ -106,16 +106,17 @@ class Effects:
         pixels = counts[0] * counts[1] * counts[2] * counts[3] // post["pool_count"]
         rows = -(-pixels // post["out_count"])
         row_step = post["out_delta"] + (post["out_count"] - 1) * post["out_step"]
+        size, residual_size = 1 << post["result_size"], 1 << post["residual_size"]
         span = (rows - 1) * row_step + (min(pixels, post["out_count"]) - 1) * post["out_step"]
-        span += (f["filter_tiles"] - 1) * post["filter_step"] + f["last_columns"]
+        span += (f["filter_tiles"] - 1) * post["filter_step"] + f["last_columns"] * size
         if f["filter_tiles"] > 1:
-            span = max(span, span - f["last_columns"] - post["filter_step"] + config.columns)
+            span = max(span, span - f["last_columns"] * size - post["filter_step"] + config.columns * size)
         if post["to_activation"]:
             yield Access(Memory.ACTIVATION, f["activation_base"], f["activation_base"] + span, True)
         if post["to_output"]:
             yield Access(Memory.OUTPUT, f["output_base"], f["output_base"] + span, True)
         if post["residual"]:
-            yield Access(Memory.OUTPUT, f["residual_base"], f["residual_base"] + span, False)
+            yield Access(Memory.OUTPUT, f["residual_base"], f["residual_base"] + span * residual_size // size, False)
         if post["table"]:
             yield Access(Memory.TABLE, 0, 256, False)
 
@@ -129,7 +130,7 @@ class Effects:
             for bounds, step in ((y, step_y), (x, step_x)):
                 bounds[step > 0] += step * (counts[level] - 1)
             back_y, back_x = back_y + step_y * (counts[level] - 1), back_x + step_x * (counts[level] - 1)
-        feed = self.config.word_length
+        feed = self.config.word_length << taps["wide"]
         segment = (taps["words"] - 1) * feed
         step_s = taps["dx_s"] + segment
         x[1] += segment + step_s * (taps["count_s"] - 1) + feed - 1

@@ -30,11 +30,11 @@ class ArrayConfig:
     columns: int = 8
     """Filters computed at once."""
     activation_width: int = 8
-    """Bits of an activation in the array."""
+    """Bits of an activation in the array, at most 16; with more than 8, each layer reads elements of 1 or 2 bytes."""
     weight_width: int = 8
-    """Bits of a weight in the array."""
+    """Bits of a weight in the array, at most 16; with more than 8, each takes 2 bytes."""
     accumulator_width: int = 32
-    """Bits of a sum; what does not fit is refused at compile time."""
+    """Bits of a sum, at most 64; what does not fit is refused at compile time."""
     multiplier_width: int = 17
     """Width of the unsigned requantisation multiplier; 0 builds a dyadic machine, which only shifts."""
     post_lanes: int = 4
@@ -46,7 +46,7 @@ class ArrayConfig:
     output_bytes: int = 64 * 1024
     """Scratchpad of results on their way to memory, and of residual operands."""
     parameter_bytes: int = 8 * 1024
-    """Scratchpad of biases, multipliers and shifts: 8 bytes a filter."""
+    """Scratchpad of biases, multipliers and shifts: 8 bytes a filter, 16 with sums of more than 32 bits."""
     bus_bits: int = 64
     """Data width of the AXI4 master: 32, 64, 128 or 256."""
     residual: bool = True
@@ -57,6 +57,8 @@ class ArrayConfig:
     """Build the 256-entry table of the post unit."""
     queue_depth: int = 8
     """Instructions that wait in each of the three queues."""
+    result_width: int = 8
+    """Bits of the widest result: 8, 16 or 32; each layer writes elements of any size up to that."""
     feed_words: int = 0
     """Elements of a tap word, at least `rows`; 0: the least power of two that is at least `rows`."""
     vector_lanes: int = 0
@@ -83,9 +85,11 @@ class ArrayConfig:
     def __post_init__(self) -> None:
         self._check_range("rows", 1, 64)
         self._check_range("columns", 1, 64)
-        self._check_range("activation_width", 2, 8)
-        self._check_range("weight_width", 2, 8)
-        self._check_range("accumulator_width", 16, 32)
+        self._check_range("activation_width", 2, 16)
+        self._check_range("weight_width", 2, 16)
+        self._check_range("accumulator_width", 16, 64)
+        if self.result_width not in (8, 16, 32):
+            raise ConfigError(f"result_width must be 8, 16 or 32, not {self.result_width!r}")
         if self.multiplier_width != 0:
             self._check_range("multiplier_width", 2, 24)
         self._check_range("queue_depth", 2, 64)
@@ -145,9 +149,29 @@ class ArrayConfig:
         return self.feed_words or _power_of_two_at_least(self.rows)
 
     @property
+    def activation_element_bytes(self) -> int:
+        """Bytes of the largest activation that the array reads: 1 or 2."""
+        return 1 if self.activation_width <= 8 else 2
+
+    @property
+    def weight_element_bytes(self) -> int:
+        """Bytes of a weight: 1 or 2."""
+        return 1 if self.weight_width <= 8 else 2
+
+    @property
+    def result_element_bytes(self) -> int:
+        """Bytes of the largest result that the post unit writes: 1, 2 or 4."""
+        return self.result_width // 8
+
+    @property
+    def residual_width(self) -> int:
+        """Bits of the residual adder's operands and results: 8 or 16."""
+        return min(self.result_width, 16)
+
+    @property
     def weight_word_bytes(self) -> int:
-        """Bytes of one row of weights: one a column, rounded up to a power of two."""
-        return _power_of_two_at_least(self.columns)
+        """Bytes of one row of weights: one weight a column, rounded up to a power of two."""
+        return _power_of_two_at_least(self.columns * self.weight_element_bytes)
 
     @property
     def lane_groups(self) -> int:
@@ -157,8 +181,9 @@ class ArrayConfig:
     @property
     def scratch_bytes(self) -> int:
         """Bytes of one bank word of the byte-addressed scratchpads (activation, output)."""
-        word = _power_of_two_at_least(self.word_length)
-        return max(word, self.bus_bytes, self.post_lanes, self.vector_window_bytes)
+        word = _power_of_two_at_least(self.word_length) * self.activation_element_bytes
+        results = self.post_lanes * self.result_element_bytes
+        return max(word, self.bus_bytes, results, self.vector_window_bytes)
 
     @property
     def vector_window_bytes(self) -> int:
@@ -171,9 +196,19 @@ class ArrayConfig:
         return self.multiplier_width or 16
 
     @property
+    def bias_width(self) -> int:
+        """Bits of a bias: 32, or 64 where sums have more than 32."""
+        return 32 if self.accumulator_width <= 32 else 64
+
+    @property
+    def parameter_entry_bytes(self) -> int:
+        """Bytes of the parameters of one filter: 8, or 16 with a wide bias; see `isa.parameter_layout`."""
+        return 8 if self.bias_width == 32 else 16
+
+    @property
     def parameter_word_bytes(self) -> int:
-        """Bytes of one word of the parameter scratchpad: 8 for each lane."""
-        return 8 * self.post_lanes
+        """Bytes of one word of the parameter scratchpad: those of a filter for each lane."""
+        return self.parameter_entry_bytes * self.post_lanes
 
     @property
     def multipliers(self) -> int:

@@ -66,7 +66,7 @@ class _Core:
     def _ready(self, command: ModelInstruction) -> int:
         if command.opcode == Operation.COMPUTE:
             return max(self.accepts, self.completed[0] + 1)
-        if command.opcode == Operation.CONFIG_POST:
+        if command.opcode in (Operation.CONFIG_POST, Operation.CONFIG_RANGE):
             return max(self.accepts, self.completed[-1] + 1)
         return self.accepts
 

@@ -11,7 +11,7 @@ from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation
+from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation, parameter_dtype
 from gatewright.targets.array.job import Job, Level
 from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import (
@@ -28,6 +28,8 @@ from gatewright.targets.array.tiling import (
 from gatewright.targets.array.writer import CONSTANTS, Place, Ring, Writer
 
 __all__ = ["Emitter"]
+
+_SIZE_CODES = {1: 0, 2: 1, 4: 2}
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Emitter(Writer):
         staged = job.output.value not in plan.activation and job.output.value not in plan.output
         if not streamed and not staged and not few:
             return self._early_tiles(job, plan)
-        stage = plan.stage.size // (2 if job.tail.residual else 1)
+        stage = plan.stage.size // job.output_share
         return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.config, few=few)
 
     def _early_tiles(self, job: Job, plan: LayerPlan) -> list[Tile]:
@@ -181,7 +183,7 @@ class Emitter(Writer):
             return _Target(
                 activation.start + offset if activation else None,
                 output.start + offset if output else None,
-                at + offset,
+                at + job.at_residual(offset),
                 out.pixel_bytes,
                 out.row_bytes,
             )
@@ -190,20 +192,30 @@ class Emitter(Writer):
     def _stage(self, job: Job, tile: Tile, room: Span, offset: int) -> _Target:
         """A tile's place in the output scratchpad, in turn, dense; the residual operand's tile is loaded behind it."""
         size = -(-tile_output(job, tile) // 64) * 64
-        need = size * (2 if job.tail.residual else 1)
+        need = size * job.output_share
         base = room.start + (room.size // 2 // 64 * 64 if self._turn and need <= room.size // 2 // 64 * 64 else 0)
-        row = tile.columns * job.row_pixels // job.columns[-1].count * job.filters
+        row = tile.columns * job.row_pixels // job.columns[-1].count * job.result_bytes
         if job.tail.residual:
             place = self.memory[job.tail.residual]
-            self._tile_transfer(Opcode.LOAD, job, tile, Place(place.region, place.offset + offset), base + size)
-        return _Target(None, base, base + size, job.filters, row)
+            at = Place(place.region, place.offset + job.at_residual(offset))
+            self._tile_transfer(Opcode.LOAD, job, tile, at, base + size, job.at_residual)
+        return _Target(None, base, base + size, job.result_bytes, row)
 
     # Transfers.
 
-    def _tile_transfer(self, opcode: Opcode, job: Job, tile: Tile, place: Place, scratch: int) -> None:
+    def _tile_transfer(
+        self,
+        opcode: Opcode,
+        job: Job,
+        tile: Tile,
+        place: Place,
+        scratch: int,
+        scaled: Callable[[int], int] = lambda distance: distance,
+    ) -> None:
+        """Transfer a tile of the output, or of what lies like the output with `scaled` distances."""
         pixels = tile.columns * job.row_pixels // job.columns[-1].count
-        nest = ((pixels, job.output.pixel_bytes), (tile.rows, job.output.row_bytes))
-        self.transfer(opcode, Memory.OUTPUT, place, scratch, job.filters, *nest)
+        nest = ((pixels, scaled(job.output.pixel_bytes)), (tile.rows, scaled(job.output.row_bytes)))
+        self.transfer(opcode, Memory.OUTPUT, place, scratch, scaled(job.result_bytes), *nest)
 
     def _store_tile(self, job: Job, tile: Tile, target: _Target) -> None:
         out, place = job.output, self.memory[job.output.value]
@@ -269,14 +281,14 @@ class Emitter(Writer):
     def _parameter_bytes(self, job: Job, part: tuple[int, int]) -> bytes:
         config = self.config
         lanes = config.lane_groups * config.post_lanes
-        table = np.zeros((len(job.weights), lanes), "<u8")
+        table = np.zeros((len(job.weights), lanes), parameter_dtype(config.bias_width))
         mul, shift = job.mul.astype(np.int64), job.shift.astype(np.int64)
         if config.dyadic:
             shift = shift - np.array([int(value).bit_length() - 1 for value in mul])
             mul = np.zeros_like(mul)
-        words = (job.bias.astype(np.int64) & 0xFFFFFFFF).astype(np.uint64)
-        words |= mul.astype(np.uint64) << np.uint64(32)
-        words |= (shift & 0xFF).astype(np.uint64) << np.uint64(56)
+        words = np.zeros(len(mul), table.dtype)
+        words["bias"] = job.bias.astype(table.dtype["bias"])  # wraps, as sums do
+        words["mul_shift"] = mul | (shift & 0xFF) << 24
         for tile in range(len(job.weights)):
             mine = words[tile * config.columns : (tile + 1) * config.columns]
             table[tile, : len(mine)] = mine
@@ -304,25 +316,35 @@ class Emitter(Writer):
             }
             back_y, back_x = back_y + level.dy * (level.count - 1), back_x + level.dx * (level.count - 1)
         self.configure(Operation.CONFIG_PIXELS, fields)
+        if self.config.result_width > 8:
+            self.configure(Operation.CONFIG_RANGE, self._bounds(job))
         self.configure(Operation.CONFIG_POST, self._post_fields(job, tile, target))
+
+    def _bounds(self, job: Job) -> dict[str, int]:
+        """The tail's bounds, clipped to what the machine's results and residual operands hold."""
+        tail, limit = job.tail, 1 << (self.config.result_width - 1)
+        added = 1 << (self.config.residual_width - 1)
+        return {
+            "zero": tail.zero,
+            "low": max(tail.low, -limit),
+            "high": min(tail.high, limit - 1),
+            "add_bias": tail.add_bias,
+            "add_zero": tail.add_zero,
+            "add_low": max(tail.add_low, -added),
+            "add_high": min(tail.add_high, added - 1),
+        }
 
     def _post_fields(self, job: Job, tile: Tile, target: _Target) -> dict[str, int]:
         tail = job.tail
         count = tile.columns * job.row_pixels // job.columns[-1].count
-        return {
+        bounds = dict.fromkeys(self._bounds(job), 0) if self.config.result_width > 8 else self._bounds(job)
+        return bounds | {
             "rounding": ROUNDING_CODES[tail.rounding],
-            "zero": tail.zero,
-            "low": tail.low,
-            "high": tail.high,
             "negative_shift": tail.negative_shift,
             "residual": int(tail.residual is not None),
             "mul_a": tail.mul_a,
             "mul_b": tail.mul_b,
-            "add_bias": tail.add_bias,
             "add_shift": tail.add_shift,
-            "add_zero": tail.add_zero,
-            "add_low": tail.add_low,
-            "add_high": tail.add_high,
             "table": int(tail.table is not None),
             "pool_count": job.pool_count,
             "to_activation": int(target.activation is not None),
@@ -330,12 +352,14 @@ class Emitter(Writer):
             "out_count": count,
             "out_step": target.pixel_bytes,
             "out_delta": target.row_bytes - (count - 1) * target.pixel_bytes,
-            "filter_step": self.config.columns,
+            "filter_step": self.config.columns * job.output.element_bytes,
+            "result_size": _SIZE_CODES[job.output.element_bytes],
+            "residual_size": _SIZE_CODES[tail.residual_bytes],
         }
 
     def _config_taps(self, job: Job, tap: TapBlock, source: _Source) -> None:
         taps, feed = job.taps, self.config.word_length
-        along = (tap.words - 1) * feed
+        along = (tap.words - 1) * feed * taps.element_bytes
         across = along + (tap.segments - 1) * taps.segment_step
         fields = {
             "words": tap.words,
@@ -347,6 +371,7 @@ class Emitter(Writer):
             "row_bytes": source.row_bytes,
             "pitch": source.pitch,
             "pad": job.pad,
+            "wide": int(taps.element_bytes == 2),
         }
         self.configure(Operation.CONFIG_TAPS, fields)
 
@@ -366,7 +391,7 @@ class Emitter(Writer):
         step = 1 if job.tile_x is not None else block[1] - block[0]
         word = config.lane_groups * config.parameter_word_bytes
         for first in range(block[0], block[1], step):
-            stop, offset = first + step, first * config.columns
+            stop, offset = first + step, first * config.columns * job.output.element_bytes
             ragged = job.filters - (len(job.weights) - 1) * config.columns
             x = job.x0 + tile.column * outer.dx + tap.dx - source.x
             fields = {
@@ -381,7 +406,7 @@ class Emitter(Writer):
                 "parameter_base": constants[1] + (first - block[0]) * word,
                 "activation_base": (target.activation or 0) + (offset if target.activation is not None else 0),
                 "output_base": (target.output or 0) + (offset if target.output is not None else 0),
-                "residual_base": target.residual + offset if job.tail.residual else 0,
+                "residual_base": target.residual + job.at_residual(offset) if job.tail.residual else 0,
                 "first": int(ends[0]),
                 "last": int(ends[1]),
             }

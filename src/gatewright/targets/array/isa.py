@@ -2,12 +2,13 @@
 
 The core works on *pixels* (rows of the array) and *filters* (columns). A pixel is a point (y, x) in a tile of
 activations held in the activation scratchpad: y counts rows of `pitch` bytes, x counts *bytes* within a row. A *tap*
-word is an offset (dy, dx) from the pixel; it names `word_length` consecutive bytes, at any alignment. So for each pixel
-and tap word
+word is an offset (dy, dx) from the pixel; it names `word_length` consecutive elements of 1 byte, or 2 where a machine
+takes such. So for each pixel and tap word
 
     Y = pixel.y + tap.dy        X = pixel.x + tap.dx        address = base + Y * pitch + X
 
-and byte j of the word reads `pad` instead of memory unless 0 <= Y < height and 0 <= X + j < row_bytes.
+and element j of the word reads `pad` instead of memory unless 0 <= Y < height and 0 <= X + j * size < row_bytes. With
+elements of 2 bytes X, steps and lengths of rows are even; addresses are of any alignment. Elements are little-endian.
 
 Nests are given as counts and *deltas*: a delta is added when its level advances, after all levels inside it have
 wrapped; it therefore already includes the way back over the inner levels.
@@ -15,6 +16,7 @@ wrapped; it therefore already includes the way back over the inner levels.
 
 from __future__ import annotations
 
+import numpy as np
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
@@ -25,6 +27,7 @@ __all__ = [
     "COMPUTE",
     "CONFIG_PIXELS",
     "CONFIG_POST",
+    "CONFIG_RANGE",
     "CONFIG_TAPS",
     "LAYOUTS",
     "MNEMONICS",
@@ -32,6 +35,8 @@ __all__ = [
     "PIXEL_LEVELS",
     "ROUNDING_CODES",
     "Operation",
+    "parameter_dtype",
+    "parameter_layout",
 ]
 
 PIXEL_LEVELS = 4
@@ -44,6 +49,7 @@ class Operation:
     CONFIG_TAPS = Opcode.CORE1
     CONFIG_POST = Opcode.CORE2
     COMPUTE = Opcode.CORE3
+    CONFIG_RANGE = Opcode.CORE7
 
 
 # Order in which pixels are visited: level 0 is innermost. The count of the outermost level is `COMPUTE.outer_count`.
@@ -59,8 +65,8 @@ CONFIG_PIXELS = instruction_layout(
     }
 )
 
-# Order in which the taps of a pixel are visited: `words` words of a segment (x advances by word_length), `count_s`
-# segments, `count_r` rows of segments.
+# Order in which the taps of a pixel are visited: `words` words of a segment (x advances by word_length elements), `count_s`
+# segments, `count_r` rows of segments. `wide`: elements have 2 bytes (machines with an activation_width above 8 only).
 CONFIG_TAPS = instruction_layout(
     {
         "words": unsigned(14),
@@ -71,7 +77,8 @@ CONFIG_TAPS = instruction_layout(
         "dx_r": signed(20),
         "row_bytes": unsigned(20),
         "pitch": unsigned(20),
-        "pad": signed(8),
+        "pad": signed(16),
+        "wide": unsigned(1),
     }
 )
 
@@ -81,7 +88,10 @@ CONFIG_TAPS = instruction_layout(
 #   if table:     q = table[q + 128]
 #   the maximum of each `pool_count` consecutive pixels is written.
 # Written pixels are laid out by a nest of two levels: `out_count` pixels `out_step` bytes apart, then `out_delta`;
-# consecutive filter tiles lie `filter_step` bytes apart. b is read at the same place relative to `residual_base`.
+# consecutive filter tiles lie `filter_step` bytes apart. b is read at the same place relative to `residual_base`, and
+# where its elements have another size than the results, at this multiple of the distance. Sizes are 2^`..._size` bytes.
+# Machines with a `result_width` above 8 do not read zero, low, high, add_bias, add_zero, add_low and add_high here, but in
+# the CONFIG_RANGE before it.
 CONFIG_POST = instruction_layout(
     {
         "rounding": unsigned(2),
@@ -105,6 +115,21 @@ CONFIG_POST = instruction_layout(
         "out_step": unsigned(20),
         "out_delta": signed(20),
         "filter_step": unsigned(20),
+        "result_size": unsigned(2),
+        "residual_size": unsigned(1),
+    }
+)
+
+# The bounds of the tail where CONFIG_POST has no room for them. Takes effect with everything before it written.
+CONFIG_RANGE = instruction_layout(
+    {
+        "zero": signed(33),
+        "low": signed(33),
+        "high": signed(33),
+        "add_bias": signed(36),
+        "add_zero": signed(17),
+        "add_low": signed(17),
+        "add_high": signed(17),
     }
 )
 
@@ -131,9 +156,28 @@ COMPUTE = instruction_layout(
     }
 )
 
-# Parameters of one filter, 8 bytes; lane_groups * post_lanes of them for each filter tile.
-# On a dyadic machine `mul` is ignored and `shift` is signed: negative shifts left.
-PARAMETER = data.StructLayout({"bias": signed(32), "mul": unsigned(24), "shift": signed(8)})
+
+def parameter_layout(bias_width: int) -> data.StructLayout:
+    """Parameters of one filter, 8 or 16 bytes; there are lane_groups * post_lanes of them for each filter tile.
+
+    On a dyadic machine `mul` is ignored and `shift` is signed: negative shifts left.
+    """
+    padding = {"padding": unsigned(32)} if bias_width > 32 else {}
+    return data.StructLayout({"bias": signed(bias_width), "mul": unsigned(24), "shift": signed(8), **padding})
+
+
+PARAMETER = parameter_layout(32)
+"""On machines whose sums have at most 32 bits."""
+
+
+def parameter_dtype(bias_width: int) -> np.dtype:
+    """`parameter_layout` for NumPy, with `mul` and `shift` as one number, `mul_shift`."""
+    layout = parameter_layout(bias_width)
+    offsets = [layout[name].offset // 8 for name in ("bias", "mul")]
+    formats = [f"<i{bias_width // 8}", "<u4"]
+    size = layout.size // 8
+    return np.dtype({"names": ["bias", "mul_shift"], "formats": formats, "offsets": offsets, "itemsize": size})
+
 
 LAYOUTS = {
     Opcode.LOAD: TRANSFER,
@@ -143,6 +187,7 @@ LAYOUTS = {
     Operation.CONFIG_TAPS: CONFIG_TAPS,
     Operation.CONFIG_POST: CONFIG_POST,
     Operation.COMPUTE: COMPUTE,
+    Operation.CONFIG_RANGE: CONFIG_RANGE,
 }
 
 MNEMONICS = {
@@ -153,4 +198,5 @@ MNEMONICS = {
     Operation.CONFIG_TAPS: "taps",
     Operation.CONFIG_POST: "post",
     Operation.COMPUTE: "compute",
+    Operation.CONFIG_RANGE: "range",
 }

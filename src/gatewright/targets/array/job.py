@@ -78,14 +78,18 @@ class Taps:
 
 @dataclass(frozen=True)
 class Tail:
-    """What the post unit does with each sum; `residual` and `table` name optional operands. See `isa.CONFIG_POST`."""
+    """What the post unit does with each sum; `residual` (elements of `residual_bytes`) and `table` are optional operands.
+
+    See `isa.CONFIG_POST`. Bounds beyond what the machine's results hold bound nothing.
+    """
 
     rounding: Rounding = Rounding.FLOOR
     zero: int = 0
-    low: int = -128
-    high: int = 127
+    low: int = -(1 << 31)
+    high: int = (1 << 31) - 1
     negative_shift: int = 0
     residual: str | None = None
+    residual_bytes: int = 1
     mul_a: int = 0
     mul_b: int = 0
     add_bias: int = 0
@@ -124,7 +128,7 @@ class Job:
     columns: tuple[Level, ...]  # inner to outer; the outermost may be tiled
     rows: Level
     taps: Taps
-    weights: np.ndarray  # int8 [filter tiles, depth, weight_word_bytes]
+    weights: np.ndarray  # int8 or int16 [filter tiles, depth, weights of a weight word]
     bias: np.ndarray  # int64 [filters]
     mul: np.ndarray  # int64 [filters]
     shift: np.ndarray  # int64 [filters]
@@ -137,6 +141,20 @@ class Job:
     @property
     def filters(self) -> int:
         return len(self.bias)
+
+    @property
+    def result_bytes(self) -> int:
+        """Bytes of the results of one pixel."""
+        return self.filters * self.output.element_bytes
+
+    @property
+    def output_share(self) -> int:
+        """Tiles of its size that a staged tile of results takes, with the residual operand's beside it."""
+        return 1 + -(-self.tail.residual_bytes // self.output.element_bytes) if self.tail.residual else 1
+
+    def at_residual(self, distance: int) -> int:
+        """Distance in bytes within the residual operand where it is this one within the output."""
+        return distance * self.tail.residual_bytes // self.output.element_bytes
 
     @property
     def pool_count(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from gatewright.errors import ConfigError
@@ -13,7 +13,7 @@ from gatewright.program import Binding, LayerInfo, Program, Region
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.emitter import Emitter
-from gatewright.targets.array.job import Job
+from gatewright.targets.array.job import Job, element_bytes
 from gatewright.targets.array.layers import layers_of, map_layer
 from gatewright.targets.array.placement import LayerUse, Placement, place
 from gatewright.targets.array.tiling import least_room
@@ -43,10 +43,11 @@ def lower(graph: Graph, config: ArrayConfig, target: str = "systolic", *, proven
     uses = [_use(layer, mine) for layer, mine in zip(layers, jobs, strict=True)]
 
     def size_of(name: str) -> int:
-        return graph.type_of(name).size
+        type = graph.type_of(name)
+        return type.size * element_bytes(type.dtype)
 
     placement = place(uses, size_of, outputs, config)
-    memory, sizes = _memory_map(graph, outputs, placement)
+    memory, sizes = _memory_map(graph, outputs, placement, size_of)
     emitter = Emitter(config, memory, size_of)
     starts = []
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
@@ -85,11 +86,13 @@ def _use(layer: Layer, jobs: Sequence[Job]) -> LayerUse:
         residual=jobs[0].tail.residual,
         output=layer.output,
         least_input=max(room[0] for room in rooms),
-        least_output=max(room[1] for room in rooms),
+        least_output=max(room[1] * job.output_share for room, job in zip(rooms, jobs, strict=True)),
     )
 
 
-def _memory_map(graph: Graph, outputs: frozenset[str], placement: Placement) -> tuple[dict[str, Place], dict[int, int]]:
+def _memory_map(
+    graph: Graph, outputs: frozenset[str], placement: Placement, size_of: Callable[[str], int]
+) -> tuple[dict[str, Place], dict[int, int]]:
     """Region and offset of each value in memory, and the sizes of the input and output regions."""
     memory = {name: Place(_SCRATCH, span.start) for name, span in placement.memory.items()}
     sizes = {_INPUT: 0, _OUTPUT: 0}
@@ -98,7 +101,7 @@ def _memory_map(graph: Graph, outputs: frozenset[str], placement: Placement) -> 
     for region, names in ((_INPUT, given), (_OUTPUT, computed)):
         for name in names:
             memory[name] = Place(region, sizes[region])
-            sizes[region] += -(-graph.type_of(name).size // _LINE) * _LINE
+            sizes[region] += -(-size_of(name) // _LINE) * _LINE
     return memory, sizes
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gatewright.ir import Add, AveragePool, Clip, Conv2d, Graph, Lut, MatMul, MaxPool, Node, Requantise
 from gatewright.passes import Layer
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps
+from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps, element_bytes
 
 __all__ = [
+    "dense_image",
     "dense_output",
     "filter_tiles",
     "identity_tiles",
@@ -21,18 +24,19 @@ __all__ = [
 
 
 def filter_tiles(matrix: np.ndarray, config: ArrayConfig) -> np.ndarray:
-    """Weights [filters, depth] as the array takes them: [filter tiles, depth, weight_word_bytes]."""
+    """Weights [filters, depth] as the array takes them: [filter tiles, depth, weights of a weight word]."""
     filters, depth = matrix.shape
     tiles = -(-filters // config.columns)
-    padded = np.zeros((tiles * config.columns, depth), np.int8)
+    dtype = np.dtype(f"<i{config.weight_element_bytes}")
+    padded = np.zeros((tiles * config.columns, depth), dtype)
     padded[:filters] = matrix
-    words = np.zeros((tiles, depth, config.weight_word_bytes), np.int8)
+    words = np.zeros((tiles, depth, config.weight_word_bytes // config.weight_element_bytes), dtype)
     words[:, :, : config.columns] = padded.reshape(tiles, config.columns, depth).transpose(0, 2, 1)
     return words
 
 
 def identity_tiles(count: int, config: ArrayConfig) -> np.ndarray:
-    """Weights of `count` filter tiles that each pass `columns` consecutive bytes through."""
+    """Weights of `count` filter tiles that each pass `columns` consecutive elements through."""
     depth = Taps(config.columns).depth(config.word_length)
     tile = filter_tiles(np.eye(config.columns, depth, dtype=np.int8), config)
     return np.repeat(tile, count, axis=0)
@@ -40,11 +44,21 @@ def identity_tiles(count: int, config: ArrayConfig) -> np.ndarray:
 
 def dense_output(graph: Graph, value: str) -> Output:
     """The layout of a value [N, H, W, C] or [N, C], dense."""
-    shape = graph.type_of(value).shape
-    *outer, channels = shape
-    if len(shape) != 4:
-        return Output(value, int(np.prod(outer)) * channels, channels, channels)
-    return Output(value, shape[1] * shape[2] * channels, shape[2] * channels, channels)
+    type = graph.type_of(value)
+    size = element_bytes(type.dtype)
+    *outer, channels = type.shape
+    pixel = channels * size
+    if len(outer) != 3:
+        return Output(value, int(np.prod(outer)) * pixel, pixel, pixel, element_bytes=size)
+    return Output(value, outer[1] * outer[2] * pixel, outer[2] * pixel, pixel, element_bytes=size)
+
+
+def dense_image(graph: Graph, value: str) -> Image:
+    """A value [N, H, W, C] to read."""
+    type = graph.type_of(value)
+    size = element_bytes(type.dtype)
+    batch, height, width, channels = type.shape
+    return Image(value, batch, height, width * channels * size, size)
 
 
 def read_tail(graph: Graph, layer: Layer) -> tuple[Tail, np.ndarray, np.ndarray, tuple[int, int] | None]:
@@ -60,7 +74,7 @@ def read_tail(graph: Graph, layer: Layer) -> tuple[Tail, np.ndarray, np.ndarray,
             fields |= {"rounding": op.rounding, "zero": op.zero, "low": op.low, "high": op.high}
             fields |= {"negative_shift": op.negative_shift or 0}
         elif isinstance(op, Add):
-            fields |= read_add(node, previous)
+            fields |= read_add(graph, node, previous)
         elif isinstance(op, Lut):
             fields |= {"table": graph.constant(node.inputs[1]).array}
         elif isinstance(op, MaxPool):
@@ -71,7 +85,7 @@ def read_tail(graph: Graph, layer: Layer) -> tuple[Tail, np.ndarray, np.ndarray,
     return Tail(**fields), mul, shift, pool  # type: ignore[arg-type]
 
 
-def read_add(node: Node, first: str) -> dict[str, object]:
+def read_add(graph: Graph, node: Node, first: str) -> dict[str, object]:
     """Tail fields of a residual addition whose operand `first` comes out of the array; the other one is `residual`."""
     op = node.op
     assert isinstance(op, Add)
@@ -80,6 +94,7 @@ def read_add(node: Node, first: str) -> dict[str, object]:
     mul_a, mul_b = (op.mul_b, op.mul_a) if swapped else (op.mul_a, op.mul_b)
     return {
         "residual": residual,
+        "residual_bytes": element_bytes(graph.type_of(residual).dtype),
         "mul_a": mul_a,
         "mul_b": mul_b,
         "add_bias": -op.a_zero * op.mul_a - op.b_zero * op.mul_b,
@@ -107,18 +122,20 @@ def map_conv2d(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     op = node.op
     assert isinstance(op, Conv2d)
     weights = graph.constant(node.inputs[1]).array
-    batch, height, width, channels = graph.type_of(node.inputs[0]).shape
+    image = dense_image(graph, node.inputs[0])
+    channels = graph.type_of(node.inputs[0]).shape[3]
     _, out_height, out_width, filters = node.type.shape
     tail, mul, shift, pool = read_tail(graph, layer)
     pool_height, pool_width = pool or (1, 1)
-    stride_y, stride_x = op.strides[0], op.strides[1] * channels
-    taps, matrix, tile_x = _convolution_taps(op, weights, channels, config)
+    pixel = channels * image.element_bytes
+    stride_y, stride_x = op.strides[0], op.strides[1] * pixel
+    taps, matrix, tile_x = _convolution_taps(op, weights, (channels, image.element_bytes), config)
     return [
         Job(
             name=layer.name,
-            image=Image(node.inputs[0], batch, height, width * channels),
+            image=image,
             y0=-op.pads[0],
-            x0=-op.pads[1] * channels,
+            x0=-op.pads[1] * pixel,
             window=(Level(pool_width, dx=stride_x), Level(pool_height, dy=stride_y)) if pool else (),
             columns=(Level(out_width // pool_width, dx=stride_x * pool_width),),
             rows=Level(out_height // pool_height, dy=stride_y * pool_height),
@@ -136,35 +153,37 @@ def map_conv2d(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
 
 
 def _convolution_taps(
-    op: Conv2d, weights: np.ndarray, channels: int, config: ArrayConfig
+    op: Conv2d, weights: np.ndarray, pixel: tuple[int, int], config: ArrayConfig
 ) -> tuple[Taps, np.ndarray, tuple[int, ...] | None]:
     """Taps, weights [filters, depth] in their order, and the x offset of each filter tile (grouped convolution only).
 
-    A row of the kernel is either one run of bytes (dense in the image as in the kernel) or one run a tap; whichever
-    needs fewer words.
+    A pixel is (channels, bytes of each). A row of the kernel is either one run of elements (dense in the image as in the
+    kernel) or one run a tap; whichever needs fewer words.
     """
+    channels, size = pixel
     filters, kernel_height, kernel_width, group_channels = weights.shape
     dilation_y, dilation_x = op.dilations
     starts, span = _channel_spans(filters, group_channels, op.groups, config.columns)
-    spread = np.zeros((filters, kernel_height, kernel_width, span), np.int8)
+    spread = np.zeros((filters, kernel_height, kernel_width, span), np.int16)
     for filter_index in range(filters):
         first = filter_index // (filters // op.groups) * group_channels - starts[filter_index // config.columns]
         spread[filter_index, :, :, first : first + group_channels] = weights[filter_index]
-    by_tap = Taps(span, kernel_width, dilation_x * channels, kernel_height, dilation_y)
-    by_row = Taps((kernel_width - 1) * channels + span, 1, 0, kernel_height, dilation_y)
+    step = dilation_x * channels * size
+    by_tap = Taps(span * size, kernel_width, step, kernel_height, dilation_y, size)
+    by_row = Taps(((kernel_width - 1) * channels + span) * size, 1, 0, kernel_height, dilation_y, size)
     feed = config.word_length
     if dilation_x == 1 and by_row.depth(feed) <= by_tap.depth(feed):
         taps = by_row
-        rows = np.zeros((filters, kernel_height, by_row.words(feed) * feed), np.int8)
+        rows = np.zeros((filters, kernel_height, by_row.words(feed) * feed), np.int16)
         for tap in range(kernel_width):
             rows[:, :, tap * channels : tap * channels + span] += spread[:, :, tap]
         matrix = rows.reshape(filters, -1)
     else:
         taps = by_tap
-        matrix = np.zeros((filters, kernel_height, kernel_width, by_tap.words(feed) * feed), np.int8)
+        matrix = np.zeros((filters, kernel_height, kernel_width, by_tap.words(feed) * feed), np.int16)
         matrix[..., :span] = spread
         matrix = matrix.reshape(filters, -1)
-    return taps, matrix, None if op.groups == 1 else tuple(starts)
+    return taps, matrix, None if op.groups == 1 else tuple(start * size for start in starts)
 
 
 def _channel_spans(filters: int, group_channels: int, groups: int, columns: int) -> tuple[list[int], int]:
@@ -180,21 +199,24 @@ def _channel_spans(filters: int, group_channels: int, groups: int, columns: int)
 
 
 def map_matmul(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
-    """A matrix product: each row of x is a pixel, an image row of K bytes."""
+    """A matrix product: each row of x is a pixel, an image row of K elements."""
     node = layer.nodes[0]
     op = node.op
     assert isinstance(op, MatMul)
     weights = graph.constant(node.inputs[1]).array
     filters, depth = weights.shape
-    count = graph.type_of(node.inputs[0]).size // depth
+    x = graph.type_of(node.inputs[0])
+    count, size = x.size // depth, element_bytes(x.dtype)
     tail, mul, shift, _ = read_tail(graph, layer)
-    taps = Taps(depth)
-    matrix = np.zeros((filters, taps.depth(config.word_length)), np.int8)
+    taps = Taps(depth * size, element_bytes=size)
+    matrix = np.zeros((filters, taps.depth(config.word_length)), np.int16)
     matrix[:, :depth] = weights
+    results = element_bytes(graph.type_of(layer.output).dtype)
+    row = filters * results
     return [
         Job(
             name=layer.name,
-            image=Image(node.inputs[0], 1, count, depth),
+            image=Image(node.inputs[0], 1, count, depth * size, size),
             y0=0,
             x0=0,
             window=(),
@@ -207,7 +229,7 @@ def map_matmul(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
             shift=_per_filter(shift, filters),
             pad=op.x_zero,
             tail=tail,
-            output=Output(layer.output, count * filters, filters, filters),
+            output=Output(layer.output, count * row, row, row, element_bytes=results),
         )
     ]
 
@@ -242,24 +264,26 @@ def _sum_pool(
     node = layer.nodes[0]
     op = node.op
     assert isinstance(op, AveragePool)
-    batch, height, width, channels = graph.type_of(node.inputs[0]).shape
+    image = dense_image(graph, node.inputs[0])
+    channels, size = graph.type_of(node.inputs[0]).shape[3], image.element_bytes
     row, rows, column, columns = part
-    taps = Taps(min(config.columns, channels), op.kernel[1], channels, op.kernel[0], 1)
+    taps = Taps(min(config.columns, channels) * size, op.kernel[1], channels * size, op.kernel[0], 1, size)
     words = taps.words(config.word_length) * config.word_length
     block = np.tile(np.eye(config.columns, words, dtype=np.int8), (1, op.kernel[0] * op.kernel[1]))
     whole = channels % config.columns == 0
     tiles = 1 if whole else -(-channels // config.columns)
     filters = config.columns if whole else channels
     output = dense_output(graph, layer.output)
-    offset = row * output.row_bytes + column * channels
-    inner = (Level(channels // config.columns, dx=config.columns),) if whole else ()
+    offset = row * output.row_bytes + column * output.pixel_bytes
+    inner = (Level(channels // config.columns, dx=config.columns * size),) if whole else ()
+    pixel_bytes = filters * output.element_bytes if whole else output.pixel_bytes
     return Job(
         name=layer.name,
-        image=Image(node.inputs[0], batch, height, width * channels),
+        image=image,
         y0=row * op.strides[0] - op.pads[0],
-        x0=(column * op.strides[1] - op.pads[1]) * channels,
+        x0=(column * op.strides[1] - op.pads[1]) * channels * size,
         window=(),
-        columns=(*inner, Level(columns, dx=op.strides[1] * channels)),
+        columns=(*inner, Level(columns, dx=op.strides[1] * channels * size)),
         rows=Level(rows, dy=op.strides[0]),
         taps=taps,
         weights=np.repeat(filter_tiles(block, config), tiles, axis=0),
@@ -268,6 +292,6 @@ def _sum_pool(
         shift=np.full(filters, op.shift, np.int64),
         pad=op.x_zero,
         tail=tail,
-        output=Output(output.value, output.image_bytes, output.row_bytes, filters if whole else channels, offset),
-        tile_x=None if whole else tuple(tile * config.columns for tile in range(tiles)),
+        output=replace(output, pixel_bytes=pixel_bytes, offset=offset),
+        tile_x=None if whole else tuple(tile * config.columns * size for tile in range(tiles)),
     )

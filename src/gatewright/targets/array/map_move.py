@@ -26,8 +26,8 @@ from gatewright.ir import (
 )
 from gatewright.passes import Layer
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps
-from gatewright.targets.array.map_mac import dense_output, filter_tiles, identity_tiles, read_add
+from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps, element_bytes
+from gatewright.targets.array.map_mac import dense_image, dense_output, filter_tiles, identity_tiles, read_add
 
 __all__ = ["map_concat", "map_elementwise", "map_max_pool", "map_pad", "map_slice", "map_transpose", "map_upsample"]
 
@@ -47,8 +47,9 @@ def _pass_through(
     pad: int = 0,
     window: tuple[Level, ...] = (),
 ) -> Job:
-    """A job of `filters` bytes a pixel through identity weights; bias 0, multiplier 1, shift 0."""
+    """A job of `filters` elements a pixel through identity weights; bias 0, multiplier 1, shift 0."""
     tiles = -(-filters // config.columns)
+    taps = Taps(min(config.columns, filters) * image.element_bytes, element_bytes=image.element_bytes)
     return Job(
         name=name,
         image=image,
@@ -57,8 +58,8 @@ def _pass_through(
         window=window,
         columns=columns,
         rows=rows,
-        taps=Taps(min(config.columns, filters)),
-        weights=identity_tiles(tiles, config)[:, : Taps(min(config.columns, filters)).depth(config.word_length)],
+        taps=taps,
+        weights=identity_tiles(tiles, config)[:, : taps.depth(config.word_length)],
         bias=np.zeros(filters, np.int64),
         mul=np.ones(filters, np.int64),
         shift=np.zeros(filters, np.int64),
@@ -69,8 +70,9 @@ def _pass_through(
     )
 
 
-def _tile_starts(count: int, config: ArrayConfig) -> tuple[int, ...]:
-    return tuple(range(0, count, config.columns))
+def _tile_starts(count: int, size: int, config: ArrayConfig) -> tuple[int, ...]:
+    """Where each tile of `columns` of so many elements of `size` bytes begins."""
+    return tuple(range(0, count * size, config.columns * size))
 
 
 def _copy(
@@ -78,37 +80,38 @@ def _copy(
     name: str,
     image: Image,
     origin: tuple[int, int],
-    run_bytes: int,
+    run: int,
     columns: Level,
     rows: Level,
     output: Output,
     tail: Tail | None = None,
     pad: int = 0,
 ) -> list[Job]:
-    """Copy `run_bytes` contiguous bytes at each (row, column) point: whole blocks of `columns` bytes, then the rest."""
-    block = config.columns
-    whole, rest = run_bytes // block, run_bytes % block
+    """Copy a run of elements at each (row, column) point: whole blocks of `columns` elements, then the rest."""
+    block, size = config.columns, image.element_bytes
+    whole, rest = run // block, run % block
+    block_out = block * output.element_bytes
     jobs = []
-    if whole and (output.pixel_bytes == whole * block or columns.count == 1):
-        levels = (Level(whole, dx=block), columns)
-        out = replace(output, pixel_bytes=block)
+    if whole and (output.pixel_bytes == whole * block_out or columns.count == 1):
+        levels = (Level(whole, dx=block * size), columns)
+        out = replace(output, pixel_bytes=block_out)
         jobs.append(_pass_through(config, name, image, origin, levels, rows, out, block, tail, pad=pad))
     elif whole:
-        starts = _tile_starts(whole * block, config)
+        starts = _tile_starts(whole * block, size, config)
         jobs.append(
             _pass_through(
                 config, name, image, origin, (columns,), rows, output, whole * block, tail, tile_x=starts, pad=pad
             )
         )
     if rest:
-        shifted = (origin[0], origin[1] + whole * block)
-        out = replace(output, offset=output.offset + whole * block)
+        shifted = (origin[0], origin[1] + whole * block * size)
+        out = replace(output, offset=output.offset + whole * block_out)
         jobs.append(_pass_through(config, name, image, shifted, (columns,), rows, out, rest, tail, pad=pad))
     return jobs
 
 
 def _flat(config: ArrayConfig, size: int) -> list[tuple[int, int, int]]:
-    """A run of `size` bytes as (offset, rows, row bytes): one block of equal rows, then what is left."""
+    """A run of `size` elements as (offset, rows, elements of a row): one block of equal rows, then what is left."""
     row = min(size, config.columns * 64)
     rows, rest = divmod(size, row)
     return [(0, rows, row), *([(rows * row, 1, rest)] if rest else [])]
@@ -122,10 +125,11 @@ def map_elementwise(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job
     if mul.size > 1 or shift.size > 1:
         return _per_channel(graph, layer, config, source, (bias, mul, shift), tail)
     jobs = []
+    size, out = (element_bytes(graph.type_of(name).dtype) for name in (source, layer.output))
     for offset, rows, row in _flat(config, x.size):
-        image = Image(source, 1, rows, row) if offset == 0 else Image(source, 1, 1, x.size)
-        output = Output(layer.output, x.size, row, row, offset)
-        jobs += _copy(config, node.name, image, (0, offset), row, Level(1), Level(rows, dy=1), output, tail)
+        image = Image(source, 1, rows, row * size, size) if offset == 0 else Image(source, 1, 1, x.size * size, size)
+        output = Output(layer.output, x.size * out, row * out, row * out, offset * out, out)
+        jobs += _copy(config, node.name, image, (0, offset * size), row, Level(1), Level(rows, dy=1), output, tail)
     return [_with_parameters(job, bias, mul, shift) for job in jobs]
 
 
@@ -152,9 +156,10 @@ def _per_channel(
     x = graph.type_of(source)
     channels = x.shape[-1]
     pixels = x.size // channels
-    image = Image(source, 1, pixels, channels)
-    output = Output(layer.output, x.size, channels, channels)
-    starts = _tile_starts(channels, config)
+    size, out = (element_bytes(graph.type_of(name).dtype) for name in (source, layer.output))
+    image = Image(source, 1, pixels, channels * size, size)
+    output = Output(layer.output, x.size * out, channels * out, channels * out, element_bytes=out)
+    starts = _tile_starts(channels, size, config)
     job = _pass_through(
         config, layer.name, image, (0, 0), (Level(1),), Level(pixels, dy=1), output, channels, tail, tile_x=starts
     )
@@ -176,7 +181,7 @@ def _elementwise_tail(graph: Graph, layer: Layer) -> tuple[str, int, np.ndarray,
             fields |= {"rounding": op.rounding, "zero": op.zero, "low": op.low, "high": op.high}
             fields |= {"negative_shift": op.negative_shift or 0}
         elif isinstance(op, Add):
-            fields |= read_add(node, previous) | {"rounding": op.rounding}
+            fields |= read_add(graph, node, previous) | {"rounding": op.rounding}
         elif isinstance(op, Clip):
             fields |= {"low": op.low, "high": op.high}
         elif isinstance(op, Lut):
@@ -191,23 +196,25 @@ def map_max_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     op = node.op
     assert isinstance(op, MaxPool)
     x = graph.type_of(node.inputs[0])
-    batch, height, width, channels = x.shape
+    image = dense_image(graph, node.inputs[0])
+    channels = x.shape[3]
+    pixel = channels * image.element_bytes
     *_, tail = _elementwise_tail(graph, replace(layer, nodes=(node, *layer.nodes[1:])))
     stride_y, stride_x = op.strides
     return [
         _pass_through(
             config,
             layer.name,
-            Image(node.inputs[0], batch, height, width * channels),
-            (-op.pads[0], -op.pads[1] * channels),
-            (Level(node.type.shape[2], dx=stride_x * channels),),
+            image,
+            (-op.pads[0], -op.pads[1] * pixel),
+            (Level(node.type.shape[2], dx=stride_x * pixel),),
             Level(node.type.shape[1], dy=stride_y),
             dense_output(graph, layer.output),
             channels,
             tail,
-            tile_x=_tile_starts(channels, config),
+            tile_x=_tile_starts(channels, image.element_bytes, config),
             pad=x.dtype.min,
-            window=(Level(op.kernel[1], dx=channels), Level(op.kernel[0], dy=1)),
+            window=(Level(op.kernel[1], dx=pixel), Level(op.kernel[0], dy=1)),
         )
     ]
 
@@ -218,27 +225,29 @@ def map_concat(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     op = node.op
     assert isinstance(op, Concat)
     outer = int(np.prod(node.type.shape[: op.axis]))
-    total = node.type.size // outer
+    size = element_bytes(node.type.dtype)
+    total = node.type.size // outer * size
     jobs, offset = [], 0
     for name in node.inputs:
         run = graph.type_of(name).size // outer
-        output = Output(layer.output, node.type.size, total, total, offset)
+        output = Output(layer.output, total * outer, total, total, offset, size)
         jobs += _runs(config, layer.name, name, (outer, run), output)
-        offset += run
+        offset += run * size
     return jobs
 
 
 def _runs(config: ArrayConfig, name: str, value: str, shape: tuple[int, int], output: Output) -> list[Job]:
-    """Copy `shape[0]` runs of `shape[1]` bytes each; a single long run is cut into rows so that it can be tiled."""
+    """Copy `shape[0]` runs of `shape[1]` elements; a single long run is cut into rows so that it can be tiled."""
     outer, run = shape
+    size = output.element_bytes
     if outer > 1:
-        image = Image(value, 1, outer, run)
+        image = Image(value, 1, outer, run * size, size)
         return _copy(config, name, image, (0, 0), run, Level(1), Level(outer, dy=1), output)
     jobs = []
     for offset, rows, row in _flat(config, run):
-        image = Image(value, 1, rows, row) if offset == 0 else Image(value, 1, 1, run)
-        place = replace(output, row_bytes=row, pixel_bytes=row, offset=output.offset + offset)
-        jobs += _copy(config, name, image, (0, offset), row, Level(1), Level(rows, dy=1), place)
+        image = Image(value, 1, rows, row * size, size) if offset == 0 else Image(value, 1, 1, run * size, size)
+        place = replace(output, row_bytes=row * size, pixel_bytes=row * size, offset=output.offset + offset * size)
+        jobs += _copy(config, name, image, (0, offset * size), row, Level(1), Level(rows, dy=1), place)
     return jobs
 
 
@@ -246,7 +255,8 @@ def map_slice(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     """A regular part of [N, H, W, C] (or fewer axes); channels without gaps."""
     op = layer.nodes[0].op
     assert isinstance(op, Slice)
-    shape = _as_image(graph.type_of(layer.nodes[0].inputs[0]).shape)
+    x = graph.type_of(layer.nodes[0].inputs[0])
+    shape, size = _as_image(x.shape), element_bytes(x.dtype)
     starts, steps = _as_image(op.starts, 0), _as_image(op.steps)
     out = _as_image(layer.nodes[0].type.shape)
     _, height, width, channels = shape
@@ -254,19 +264,20 @@ def map_slice(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     for index in range(out[0]):
         # one job for each image: batches are cut at compile time
         first = (starts[0] + index * steps[0]) * height
-        image = Image(layer.nodes[0].inputs[0], 1, shape[0] * height, width * channels)
-        output = dense_output_of(layer.output, out, index)
-        origin = (first + starts[1], starts[2] * channels + starts[3])
-        columns = Level(out[2], dx=steps[2] * channels)
+        image = Image(layer.nodes[0].inputs[0], 1, shape[0] * height, width * channels * size, size)
+        output = _output_of_image(layer.output, out, index, size)
+        origin = (first + starts[1], (starts[2] * channels + starts[3]) * size)
+        columns = Level(out[2], dx=steps[2] * channels * size)
         jobs += _copy(config, layer.name, image, origin, out[3], columns, Level(out[1], dy=steps[1]), output)
     return jobs
 
 
-def dense_output_of(value: str, shape: tuple[int, ...], index: int) -> Output:
-    """The layout of image `index` of a dense [N, H, W, C]."""
+def _output_of_image(value: str, shape: tuple[int, ...], index: int, size: int) -> Output:
+    """The layout of image `index` of a dense [N, H, W, C] of elements of `size` bytes."""
     _, height, width, channels = shape
-    size = height * width * channels
-    return Output(value, size, width * channels, channels, index * size)
+    pixel = channels * size
+    image = height * width * pixel
+    return Output(value, image, width * pixel, pixel, index * image, size)
 
 
 def _as_image(values: tuple[int, ...], filler: int = 1) -> tuple[int, ...]:
@@ -282,15 +293,16 @@ def map_pad(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     """A border in H and W: the feed inserts it."""
     op = layer.nodes[0].op
     assert isinstance(op, Pad)
-    batch, height, width, channels = graph.type_of(layer.nodes[0].inputs[0]).shape
-    _, out_height, out_width, _ = layer.nodes[0].type.shape
+    image = dense_image(graph, layer.nodes[0].inputs[0])
+    _, out_height, out_width, channels = layer.nodes[0].type.shape
+    pixel = channels * image.element_bytes
     return _copy(
         config,
         layer.name,
-        Image(layer.nodes[0].inputs[0], batch, height, width * channels),
-        (-op.pads[1][0], -op.pads[2][0] * channels),
+        image,
+        (-op.pads[1][0], -op.pads[2][0] * pixel),
         channels,
-        Level(out_width, dx=channels),
+        Level(out_width, dx=pixel),
         Level(out_height, dy=1),
         dense_output(graph, layer.output),
         pad=op.value,
@@ -301,8 +313,8 @@ def map_upsample(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     """Each pixel `fw` times, each row `fh` times: one job for each repetition of the rows."""
     op = layer.nodes[0].op
     assert isinstance(op, Upsample)
-    batch, height, width, channels = graph.type_of(layer.nodes[0].inputs[0]).shape
-    image = Image(layer.nodes[0].inputs[0], batch, height, width * channels)
+    _, height, width, channels = graph.type_of(layer.nodes[0].inputs[0]).shape
+    image = dense_image(graph, layer.nodes[0].inputs[0])
     dense = dense_output(graph, layer.output)
     jobs = []
     for repeat in range(op.factors[0]):
@@ -313,47 +325,47 @@ def map_upsample(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
                 layer.name,
                 image,
                 (0, 0),
-                (Level(op.factors[1]), Level(width, dx=channels)),
+                (Level(op.factors[1]), Level(width, dx=channels * image.element_bytes)),
                 Level(height, dy=1),
                 output,
                 channels,
-                tile_x=_tile_starts(channels, config),
+                tile_x=_tile_starts(channels, image.element_bytes, config),
             )
         )
     return jobs
 
 
 def map_transpose(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
-    """Any order of up to four axes: the bytes of a filter tile are gathered by one tap each.
+    """Any order of up to four axes: the elements of a filter tile are gathered by one tap each.
 
     One image (index of a leading axis that stays in place) must fit the activation scratchpad.
     """
     node: Node = layer.nodes[0]
     op = node.op
     assert isinstance(op, Transpose)
-    shape = graph.type_of(node.inputs[0]).shape
-    strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
+    shape, unit = graph.type_of(node.inputs[0]).shape, element_bytes(node.type.dtype)
+    strides = [int(np.prod(shape[axis + 1 :])) * unit for axis in range(len(shape))]
     axes = list(op.permutation)
     batch = shape[0] if axes[0] == 0 and len(axes) > 1 else 1
     inner = axes[1:] if batch > 1 or axes[0] == 0 else axes
     *outer, last = inner
     count = shape[last]
     levels = [Level(shape[axis], dx=strides[axis]) for axis in reversed(outer)]
-    size = node.type.size // batch
-    taps = Taps(1, min(config.columns, count), strides[last])
-    weights = np.zeros((config.columns, taps.depth(config.word_length)), np.int8)
+    size = node.type.size // batch * unit
+    taps = Taps(unit, min(config.columns, count), strides[last], element_bytes=unit)
+    weights = np.zeros((config.columns, taps.depth(config.word_length)), np.int16)
     weights[np.arange(taps.segments), np.arange(taps.segments) * config.word_length] = 1
     tiles = -(-count // config.columns)
     job = _pass_through(
         config,
         layer.name,
-        Image(node.inputs[0], batch, 1, size),
+        Image(node.inputs[0], batch, 1, size, unit),
         (0, 0),
         (Level(1),),
         Level(1),
-        Output(layer.output, size, size, count),
+        Output(layer.output, size, size, count * unit, element_bytes=unit),
         count,
-        tile_x=tuple(start * strides[last] for start in _tile_starts(count, config)),
+        tile_x=tuple(start * strides[last] for start in range(0, count, config.columns)),
     )
     columns = tuple(levels) or (Level(1),)
     return [

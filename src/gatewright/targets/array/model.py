@@ -12,12 +12,13 @@ from gatewright.ir import numerics
 from gatewright.program import Program
 from gatewright.targets.array.assembler import Step, decode
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation
+from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation, parameter_dtype
 
 __all__ = ["Machine", "execute"]
 
 _ROUNDINGS = {code: rounding for rounding, code in ROUNDING_CODES.items()}
 _SPACE = 1 << 20  # scratchpad addresses wrap at this many bytes
+_ELEMENTS = {size: np.dtype(f"<i{size}") for size in (1, 2, 4)}
 _GATHER_LIMIT = 1 << 24  # operands gathered at once, to bound memory
 
 
@@ -41,6 +42,7 @@ class Machine:
         self.pixels: Mapping[str, int] = {}
         self.taps: Mapping[str, int] = {}
         self.post: Mapping[str, int] = {}
+        self.range: Mapping[str, int] = {}
         self.sums = np.zeros((1, 1), np.int64)  # partial sums [pixels, columns] kept in the array
 
     def step(self, step: Step) -> None:
@@ -53,8 +55,15 @@ class Machine:
             self.taps = fields
         elif step.opcode == Operation.CONFIG_POST:
             self.post = fields
+        elif step.opcode == Operation.CONFIG_RANGE:
+            self.range = fields
         elif step.opcode == Operation.COMPUTE:
             self._compute(fields)
+
+    @property
+    def bounds(self) -> Mapping[str, int]:
+        """The instruction that says the bounds of the tail."""
+        return self.range if self.config.result_width > 8 else self.post
 
     # Transfers.
 
@@ -96,7 +105,7 @@ class Machine:
         t = self.taps
         taps = self._nest(
             (t["words"], t["count_s"], t["count_r"]),
-            ((0, config.word_length), (0, t["dx_s"]), (t["dy_r"], t["dx_r"])),
+            ((0, config.word_length << t["wide"]), (0, t["dx_s"]), (t["dy_r"], t["dx_r"])),
             0,
             0,
         )
@@ -114,23 +123,22 @@ class Machine:
     def _read_weights(self, f: Mapping[str, int], depth: int) -> np.ndarray:
         """[filter tiles, depth, columns]"""
         config = self.config
-        memory = self.scratch[Memory.WEIGHT].view(np.int8).reshape(-1, config.weight_word_bytes)
+        dtype = _ELEMENTS[config.weight_element_bytes]
+        memory = self.scratch[Memory.WEIGHT].reshape(-1, config.weight_word_bytes)
         first = f["weight_base"] // config.weight_word_bytes
         rows = (first + np.arange(f["filter_tiles"] * depth)) % len(memory)
-        words = memory[rows].reshape(f["filter_tiles"], depth, config.weight_word_bytes)
+        words = memory[rows].view(dtype).reshape(f["filter_tiles"], depth, -1)
         return _sign_extend(words[:, :, : config.columns], config.weight_width)
 
     def _sums(self, f: Mapping[str, int], pixels: np.ndarray, taps: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Sums [filter tiles, pixels, columns] of the taps of some pixels."""
-        t, scratch = self.taps, self.scratch[Memory.ACTIVATION].view(np.int8)
+        t, size = self.taps, 1 << self.taps["wide"]
         y = pixels[:, None, 0] + taps[None, :, 0]
-        x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(self.config.word_length)
+        x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(self.config.word_length) * size
         inside = ((y >= 0) & (y < f["height"]))[:, :, None] & (x >= 0) & (x < t["row_bytes"])
-        address = (f["base"] + (y * t["pitch"])[:, :, None] + x) % _SPACE % len(scratch)
-        data = np.where(inside, scratch[address], np.int8(t["pad"])).reshape(len(pixels), -1)
-        data = _sign_extend(data, self.config.activation_width)
-        exact = np.float32 if data.shape[1] << 14 < 1 << 24 else np.float64
-        return np.rint(np.matmul(data.astype(exact), weights.astype(exact))).astype(np.int64)
+        elements = self._at(Memory.ACTIVATION, f["base"] + (y * t["pitch"])[:, :, None] + x, size)
+        data = np.where(inside, elements, _ELEMENTS[size].type(t["pad"])).reshape(len(pixels), -1)
+        return _products(_sign_extend(data, self.config.activation_width), weights)
 
     # The post unit.
 
@@ -139,52 +147,54 @@ class Machine:
         tiles = f["filter_tiles"]
         entries = config.lane_groups * config.post_lanes
         start = f["parameter_base"]
-        raw = self.scratch[Memory.PARAMETER][start : start + tiles * entries * 8]
-        words = raw.view("<u8").reshape(tiles, entries)[:, : config.columns]
+        raw = self.scratch[Memory.PARAMETER][start : start + tiles * entries * config.parameter_entry_bytes]
+        words = raw.view(parameter_dtype(config.bias_width)).reshape(tiles, entries)[:, : config.columns]
         values = self._requantise(sums, words)
         pixel_count = sums.shape[1] // post["pool_count"]
         place = self._places(pixel_count)
+        size, residual_size = 1 << post["result_size"], 1 << post["residual_size"]
         for tile in range(tiles):
             columns = f["last_columns"] if tile == tiles - 1 else config.columns
-            offset = place[:, None] + tile * post["filter_step"] + np.arange(columns)
+            offset = place[:, None] + tile * post["filter_step"] + np.arange(columns) * size
             result = values[tile, :, :columns]
             if post["residual"]:
-                other = self._at(Memory.OUTPUT, f["residual_base"] + offset)
+                distance = offset * residual_size // size
+                other = self._at(Memory.OUTPUT, f["residual_base"] + distance, residual_size)
                 result = self._add(result, other)
             if post["table"]:
                 result = self.scratch[Memory.TABLE].view(np.int8)[result + 128].astype(np.int64)
             result = result.reshape(pixel_count, post["pool_count"], columns).max(axis=1)
             if post["to_activation"]:
-                self._put(Memory.ACTIVATION, f["activation_base"] + offset, result)
+                self._put(Memory.ACTIVATION, f["activation_base"] + offset, result, size)
             if post["to_output"]:
-                self._put(Memory.OUTPUT, f["output_base"] + offset, result)
+                self._put(Memory.OUTPUT, f["output_base"] + offset, result, size)
 
     def _requantise(self, sums: np.ndarray, words: np.ndarray) -> np.ndarray:
-        post, width = self.post, self.config.accumulator_width
-        bias = (words & np.uint64(0xFFFFFFFF)).astype(np.int64)[:, None, :]
-        mul = ((words >> np.uint64(32)) & np.uint64(0xFFFFFF)).astype(np.int64)[:, None, :]
-        shift = (words >> np.uint64(56)).astype(np.int64)[:, None, :]
+        post, bounds, unused = self.post, self.bounds, 64 - self.config.accumulator_width
+        bias = words["bias"].astype(np.int64)[:, None, :]
+        mul = (words["mul_shift"] & 0xFFFFFF).astype(np.int64)[:, None, :]
+        shift = (words["mul_shift"] >> 24).astype(np.int64)[:, None, :]
         if self.config.dyadic:
             shift = np.where(shift >= 128, shift - 256, shift)
-            mul = np.where(shift < 0, 1 << np.maximum(-shift, 0), 1)
+            mul = np.where(shift < 0, 1 << np.clip(-shift, 0, 62), 1)
             shift = np.maximum(shift, 0)
-        sums = (sums + bias + (1 << (width - 1))) % (1 << width) - (1 << (width - 1))
+        sums = (sums + bias) << unused >> unused
         return numerics.requantise(
             sums,
             mul,
             shift,
-            post["zero"],
-            post["low"],
-            post["high"],
+            bounds["zero"],
+            bounds["low"],
+            bounds["high"],
             _ROUNDINGS[post["rounding"]],
             negative_shift=shift + post["negative_shift"] if post["negative_shift"] else None,
         )
 
     def _add(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        post = self.post
-        total = first * post["mul_a"] + second.astype(np.int64) * post["mul_b"] + post["add_bias"]
+        post, bounds = self.post, self.bounds
+        total = first * post["mul_a"] + second.astype(np.int64) * post["mul_b"] + bounds["add_bias"]
         rounded = numerics.rounding_shift(total, post["add_shift"], _ROUNDINGS[post["rounding"]])
-        return np.clip(rounded + post["add_zero"], post["add_low"], post["add_high"])
+        return np.clip(rounded + bounds["add_zero"], bounds["add_low"], bounds["add_high"])
 
     def _places(self, count: int) -> np.ndarray:
         """Offset of each written pixel."""
@@ -193,20 +203,34 @@ class Machine:
         index = np.arange(count)
         return index // post["out_count"] * row + index % post["out_count"] * post["out_step"]
 
-    def _at(self, memory: Memory, address: np.ndarray) -> np.ndarray:
-        data = self.scratch[memory].view(np.int8)
-        return data[address % _SPACE % len(data)]
+    def _at(self, memory: Memory, address: np.ndarray, size: int) -> np.ndarray:
+        """Elements of `size` bytes."""
+        data = self.scratch[memory]
+        if size == 1:
+            return data.view(np.int8)[address % _SPACE % len(data)]
+        places = address[..., None] + np.arange(size)
+        return data[places % _SPACE % len(data)].view(_ELEMENTS[size])[..., 0]
 
-    def _put(self, memory: Memory, address: np.ndarray, values: np.ndarray) -> None:
-        data = self.scratch[memory].view(np.int8)
-        data[address % _SPACE % len(data)] = values.astype(np.int8)
+    def _put(self, memory: Memory, address: np.ndarray, values: np.ndarray, size: int) -> None:
+        data = self.scratch[memory]
+        places = address[..., None] + np.arange(size)
+        written = np.ascontiguousarray(values.astype(_ELEMENTS[size])).view(np.uint8)
+        data[places % _SPACE % len(data)] = written.reshape(places.shape)
 
 
 def _sign_extend(values: np.ndarray, width: int) -> np.ndarray:
     """Operands as the array takes them: the low `width` bits, signed."""
-    if width == 8:
-        return values
-    return (values << np.int8(8 - width)) >> np.int8(8 - width)
+    unused = 8 * values.dtype.itemsize - width
+    return values if unused <= 0 else values << values.dtype.type(unused) >> values.dtype.type(unused)
+
+
+def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """`left @ right` in int64, by way of floating point, which is exact while sums stay below 2^53."""
+    bits = 8 * left.dtype.itemsize + 8 * right.dtype.itemsize - 2 + left.shape[-1].bit_length()
+    if bits > 53:
+        return np.matmul(left.astype(np.int64), right.astype(np.int64))
+    exact = np.float32 if bits <= 24 else np.float64
+    return np.rint(np.matmul(left.astype(exact), right.astype(exact))).astype(np.int64)
 
 
 def execute(program: Program, config: ArrayConfig, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

@@ -64,7 +64,7 @@ class Arena:
 
 @dataclass(frozen=True)
 class LayerUse:
-    """What placement needs to know of a layer: values and the least room it can stream with (bytes)."""
+    """What placement needs to know of a layer: values and the least room it can stream with (bytes, residual operand included)."""
 
     name: str
     sources: tuple[str, ...]
@@ -174,9 +174,8 @@ class _Planner:
                 self._evict("activation", self.activation, layer, layer.least_input)
         if layer.output not in self.activation.used and layer.output not in self.output.used:
             plan.stage = self.output.largest()
-            least = layer.least_output * (2 if layer.residual else 1)
-            if plan.stage.size < least:
-                self._evict("output", self.output, layer, least)
+            if plan.stage.size < layer.least_output:
+                self._evict("output", self.output, layer, layer.least_output)
 
     def _evict(self, name: str, arena: Arena, layer: LayerUse, least: int) -> None:
         resident = [key for key in arena.used if isinstance(key, str) and (name, key) not in self.banned]

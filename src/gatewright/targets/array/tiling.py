@@ -101,7 +101,7 @@ def tile_pixels(job: Job, tile: Tile) -> int:
 
 def tile_output(job: Job, tile: Tile) -> int:
     """Bytes that a tile writes, densely packed."""
-    return tile.rows * tile.columns * job.row_pixels // job.columns[-1].count * job.filters
+    return tile.rows * tile.columns * job.row_pixels // job.columns[-1].count * job.result_bytes
 
 
 def least_room(job: Job) -> tuple[int, int]:
@@ -231,5 +231,5 @@ def _tap_blocks(job: Job, config: ArrayConfig, room: int) -> Iterator[TapBlock]:
                 count = -(-words // parts)
                 for w in range(0, words, count):
                     n = min(count, words - w)
-                    dx = s * taps.segment_step + w * feed
+                    dx = s * taps.segment_step + w * feed * taps.element_bytes
                     yield TapBlock(n, 1, 1, r * taps.row_step, dx, r * row + s * segment + w * feed, n * feed)

@@ -11,11 +11,11 @@ from gatewright.hdl.pipeline import delayed
 from gatewright.hdl.scratchpad import WRITE_LATENCY, ByteScratchpad, WordScratchpad
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.array import Array, ArrayParameters
-from gatewright.targets.array.hdl.drain import WALK, Drain
+from gatewright.targets.array.hdl.drain import Drain, Walk
 from gatewright.targets.array.hdl.feed import Feed
 from gatewright.targets.array.hdl.fields import fields_of, take
-from gatewright.targets.array.hdl.post import SETTINGS, TABLE_BYTES, Post
-from gatewright.targets.array.isa import CONFIG_POST, Operation
+from gatewright.targets.array.hdl.post import RANGE_NAMES, TABLE_BYTES, Post, Settings
+from gatewright.targets.array.isa import CONFIG_POST, CONFIG_RANGE, Operation
 from gatewright.targets.array.timing import COMPUTES_IN_FLIGHT, FEED_LATENCY, post_latency
 
 __all__ = ["Core"]
@@ -26,8 +26,8 @@ TARGETS = fields_of(CONFIG_POST, "to_activation", "to_output")
 class Core(wiring.Component):
     """Everything behind the shell. Timing: `gatewright.targets.array.timing`.
 
-    CONFIG_PIXELS, CONFIG_TAPS and COMPUTE are accepted when the feed is idle, CONFIG_POST when no COMPUTE is in
-    progress any more. Other commands are accepted and do nothing. The post unit's accesses to a scratchpad have
+    CONFIG_PIXELS, CONFIG_TAPS and COMPUTE are accepted when the feed is idle, CONFIG_POST and CONFIG_RANGE when
+    no COMPUTE is in progress any more. Other commands are accepted and do nothing. The post unit's accesses to a scratchpad have
     precedence over the DMA's.
     """
 
@@ -41,8 +41,8 @@ class Core(wiring.Component):
         m.submodules.array = array = Array(ArrayParameters.of(self.config))
         m.submodules.drain = drain = Drain(self.config)
         m.submodules.post = post = Post(self.config)
-        set_post = self._commands(m, feed, drain)
-        self._settings(m, set_post, drain, post)
+        set_post, set_range = self._commands(m, feed, drain)
+        self._settings(m, set_post, set_range, drain, post)
         m.d.comb += [
             array.tap.eq(feed.tap),
             *(array.activation[row].eq(feed.activation[row]) for row in range(self.config.rows)),
@@ -70,11 +70,15 @@ class Core(wiring.Component):
         m.d.comb += self.port.write.ready.eq(~taken)
         return ResetInserter(self.port.reset)(m)
 
-    def _commands(self, m: Module, feed: Feed, drain: Drain) -> Value:
-        """Accept commands; count the COMPUTEs that are not completed. Returns whether a CONFIG_POST is accepted."""
+    def _commands(self, m: Module, feed: Feed, drain: Drain) -> tuple[Value, Value]:
+        """Accept commands; count the COMPUTEs that are not completed.
+
+        Returns whether a CONFIG_POST is accepted, and whether a CONFIG_RANGE.
+        """
         commands = self.port.commands
         word = commands.payload
         set_post = Signal()
+        set_range = Signal() if self.config.result_width > 8 else Const(0)
         in_flight = Signal(range(COMPUTES_IN_FLIGHT + 1))
         done = delayed(m, drain.completed, post_latency(self.config) + WRITE_LATENCY, "completed", keep_reset=True)
         with m.Switch(word[: HEADER["opcode"].width]):
@@ -83,6 +87,7 @@ class Core(wiring.Component):
                 (Operation.CONFIG_TAPS, feed.set_taps, feed.idle),
                 (Operation.CONFIG_POST, set_post, in_flight == 0),
                 (Operation.COMPUTE, feed.start, feed.idle & (in_flight != COMPUTES_IN_FLIGHT)),
+                *([(Operation.CONFIG_RANGE, set_range, in_flight == 0)] if self.config.result_width > 8 else []),
             ):
                 with m.Case(operation):
                     m.d.comb += [commands.ready.eq(condition), strobe.eq(condition & commands.valid)]
@@ -96,15 +101,20 @@ class Core(wiring.Component):
             self.port.completed.eq(done),
             self.port.busy.eq(in_flight != 0),
         ]
-        return set_post
+        return set_post, set_range
 
-    def _settings(self, m: Module, set_post: Value, drain: Drain, post: Post) -> None:
-        settings = Signal(SETTINGS, reset_less=True)
-        walk = Signal(WALK, reset_less=True)
+    def _settings(self, m: Module, set_post: Value, set_range: Value, drain: Drain, post: Post) -> None:
+        word = self.port.commands.payload
+        settings = Signal(Settings(self.config), reset_less=True)
+        walk = Signal(Walk(self.config), reset_less=True)
         targets = Signal(TARGETS, reset_less=True)
+        elsewhere = RANGE_NAMES if self.config.result_width > 8 else frozenset()
         with m.If(set_post):
             for register in (settings, walk, targets):
-                m.d.sync += take(register, CONFIG_POST, self.port.commands.payload)
+                m.d.sync += take(register, CONFIG_POST, word, set(register.shape().members) - elsewhere)
+        if elsewhere:
+            with m.If(set_range):
+                m.d.sync += take(settings, CONFIG_RANGE, word, elsewhere)
         m.d.comb += [
             post.settings.eq(settings),
             drain.walk.eq(walk),

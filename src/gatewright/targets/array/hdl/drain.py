@@ -14,10 +14,15 @@ from gatewright.targets.array.hdl.sequencer import TILE
 from gatewright.targets.array.isa import COMPUTE, CONFIG_POST
 from gatewright.targets.array.timing import COMPUTES_IN_FLIGHT, SUM_LATENCY, drain_delay
 
-__all__ = ["PLACE", "WALK", "Drain"]
+__all__ = ["PLACE", "Drain", "Walk"]
 
 PLACES = fields_of(COMPUTE, "parameter_base", "activation_base", "output_base", "residual_base", "last_columns")
-WALK = fields_of(CONFIG_POST, "pool_count", "out_count", "out_step", "out_delta", "filter_step")
+
+def Walk(config: ArrayConfig) -> data.StructLayout:
+    """What a layer's CONFIG_POST says of places."""
+    names = ("pool_count", "out_count", "out_step", "out_delta", "filter_step")
+    return fields_of(CONFIG_POST, *names, *(("result_size", "residual_size") if config.result_width > 8 else ()))
+
 
 _ADDRESS_WIDTH = 20
 
@@ -50,7 +55,7 @@ class Drain(wiring.Component):
             {
                 "command": In(INSTRUCTION_BITS),
                 "start": In(1),
-                "walk": In(WALK),
+                "walk": In(Walk(config)),
                 "tile": In(TILE),
                 "tile_end": In(1),
                 "parameter_enable": Out(1),
@@ -78,7 +83,8 @@ class Drain(wiring.Component):
             m.d.sync += parameter.eq(0)
 
         offset, pool_first, pool_last = self._walk(m, row_end, filter_end)
-        relative = delayed(m, offset + (group << exact_log2(config.post_lanes)), 1, "relative")
+        lane = (group << exact_log2(config.post_lanes)) if config.result_width == 8 else self._lane_bytes(group)
+        relative = delayed(m, offset + lane, 1, "relative")
         columns = Mux(last_filter, places.last_columns, config.columns) - (group << exact_log2(config.post_lanes))
         place = Signal(PLACE(config))
         m.d.comb += [
@@ -87,7 +93,7 @@ class Drain(wiring.Component):
             place.pool_last.eq(delayed(m, pool_last, 1, "pool_last")),
             place.activation.eq(relative + places.activation_base),
             place.output.eq(relative + places.output_base),
-            place.residual.eq(relative + places.residual_base),
+            place.residual.eq(self._residual_distance(relative) + places.residual_base),
             self.place.eq(delayed(m, place, SUM_LATENCY - 1, "place")),
             self.valid.eq(delayed(m, step, SUM_LATENCY, "step", keep_reset=True)),
         ]
@@ -97,6 +103,21 @@ class Drain(wiring.Component):
             self.shift.eq(delayed(m, chosen, SUM_LATENCY, "shift")),
         ]
         return m
+
+    def _lane_bytes(self, group: Value) -> Value:
+        """Distance of a lane group's first result from the pixel's."""
+        return group << exact_log2(self.config.post_lanes) << self.walk.result_size
+
+    def _residual_distance(self, distance: Value) -> Value:
+        """Distance of the residual operand where the result has this one."""
+        if self.config.result_width == 8:
+            return distance
+        walk = self.walk
+        return Mux(
+            walk.result_size == walk.residual_size,
+            distance,
+            Mux(walk.residual_size, distance << 1, distance >> 1),
+        )
 
     def _count(self, m: Module) -> tuple[Value, ...]:
         """Steps, rows and tiles: step, lane group, last step of a row, last step of a filter tile, in the last one."""

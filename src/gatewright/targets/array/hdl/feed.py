@@ -11,8 +11,8 @@ from gatewright.hdl.scratchpad import READ_LATENCY
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.array import TAP
 from gatewright.targets.array.hdl.fields import take
-from gatewright.targets.array.hdl.gather import FRAME, TILE_FRAME, Gather
-from gatewright.targets.array.hdl.sequencer import ORDER, PIXELS, TAPS, TILE, Sequencer
+from gatewright.targets.array.hdl.gather import TILE_FRAME, Frame, Gather, element_width
+from gatewright.targets.array.hdl.sequencer import ORDER, PIXELS, TILE, Sequencer, Taps
 from gatewright.targets.array.isa import COMPUTE, CONFIG_PIXELS, CONFIG_TAPS
 from gatewright.targets.array.timing import FEED_LATENCY, GATHER_LATENCY
 
@@ -41,7 +41,7 @@ class Feed(wiring.Component):
                 "tile_end": Out(1),
                 "activation_enable": Out(1),
                 "activation_address": Out(exact_log2(config.activation_bytes)),
-                "activation_data": In(8 * config.word_length),
+                "activation_data": In(8 * config.activation_element_bytes * config.word_length),
                 "weight_enable": Out(1),
                 "weight_row": Out(exact_log2(self.weight_rows)),
                 "weight_data": In(8 * config.weight_word_bytes),
@@ -80,7 +80,7 @@ class Feed(wiring.Component):
     def _registers(self, m: Module, sequencer: Sequencer, gather: Gather) -> None:
         for layout, strobe, parts in (
             (CONFIG_PIXELS, self.set_pixels, {"pixels": (PIXELS, sequencer.pixels)}),
-            (CONFIG_TAPS, self.set_taps, {"taps": (TAPS, sequencer.taps), "frame": (FRAME, gather.frame)}),
+            (CONFIG_TAPS, self.set_taps, {"taps": (Taps(self.config), sequencer.taps), "frame": (Frame(self.config), gather.frame)}),
             (COMPUTE, self.start, {"order": (ORDER, sequencer.order), "tile_frame": (TILE_FRAME, gather.tile)}),
         ):
             for name, (shape, target) in parts.items():
@@ -90,16 +90,18 @@ class Feed(wiring.Component):
                     m.d.sync += take(register, layout, self.command)
 
     def _rows(self, m: Module, word: Value, load: Value) -> None:
-        """Row i takes its word i cycles after row 0 and gives a byte of it a cycle."""
+        """Row i takes its word i cycles after row 0 and gives an element of it a cycle."""
+        width = element_width(self.config)
         for row in range(self.config.rows):
-            register = Signal(8 * self.config.word_length, name=f"row_{row}", reset_less=True)
-            m.d.sync += register.eq(Mux(load, word, register >> 8))
+            register = Signal(width * self.config.word_length, name=f"row_{row}", reset_less=True)
+            m.d.sync += register.eq(Mux(load, word, register >> width))
             m.d.comb += self.activation[row].eq(register[: self.config.activation_width])
             load = delayed(m, load, 1, f"load_{row + 1}") if row + 1 < self.config.rows else load
 
     def _columns(self, m: Module) -> None:
         """Column c's weight comes c cycles after column 0's."""
-        rest = self.weight_data[: 8 * self.config.columns]
+        width = 8 * self.config.weight_element_bytes
+        rest = self.weight_data[: width * self.config.columns]
         for column in range(self.config.columns):
             m.d.comb += self.weight[column].eq(rest[: self.config.weight_width])
-            rest = delayed(m, rest[8:], 1, f"columns_from_{column + 1}") if column + 1 < self.config.columns else rest
+            rest = delayed(m, rest[width:], 1, f"columns_from_{column + 1}") if column + 1 < self.config.columns else rest

@@ -30,8 +30,9 @@ class Rom:
 
 def shell_parameters(config: ArrayConfig, rom: Rom | None = None) -> ShellParameters:
     """The shell of this machine; its capability words are the configuration's parameters, in their order."""
+    opcodes = {Operation.CONFIG_PIXELS, Operation.CONFIG_TAPS, Operation.CONFIG_POST, Operation.COMPUTE}
     rules = DispatchRules(
-        opcodes=frozenset({Operation.CONFIG_PIXELS, Operation.CONFIG_TAPS, Operation.CONFIG_POST, Operation.COMPUTE}),
+        opcodes=frozenset(opcodes | ({Operation.CONFIG_RANGE} if config.result_width > 8 else set())),
         completing=frozenset({Operation.COMPUTE}),
         load_memories=frozenset(Memory) - (frozenset() if config.lut else {Memory.TABLE}),
         store_memories=frozenset({Memory.OUTPUT}),

@@ -6,21 +6,35 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from gatewright.hdl.pipeline import delayed
-from gatewright.hdl.requantise import RESULT, Requantiser, ResidualAdder
+from gatewright.hdl.requantise import Requantiser, ResidualAdder, result_shape
 from gatewright.hdl.scratchpad import READ_LATENCY, WordScratchpad
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.drain import PLACE
-from gatewright.targets.array.hdl.fields import fields_of
-from gatewright.targets.array.isa import CONFIG_POST, PARAMETER
+from gatewright.targets.array.hdl.fields import fields_of, narrowed
+from gatewright.targets.array.isa import CONFIG_POST, CONFIG_RANGE, parameter_layout
 from gatewright.targets.array.timing import SUM_LATENCY, post_latency
 
-__all__ = ["SETTINGS", "TABLE_BYTES", "Post", "PostLane"]
+__all__ = ["RANGE_NAMES", "TABLE_BYTES", "Post", "PostLane", "Settings"]
 
 TABLE_BYTES = 256
 
 _REQUANTISATION = ("rounding", "zero", "low", "high", "negative_shift")
 _RESIDUAL = ("residual", "mul_a", "mul_b", "add_bias", "add_shift", "add_zero", "add_low", "add_high")
-SETTINGS = fields_of(CONFIG_POST, *_REQUANTISATION, *_RESIDUAL, "table")
+
+RANGE_NAMES = frozenset(fields_of(CONFIG_RANGE).members)
+"""Settings that CONFIG_RANGE brings on a machine with wide results."""
+
+
+def Settings(config: ArrayConfig) -> data.StructLayout:
+    """What a layer's instructions say of its results."""
+    names = (*_REQUANTISATION, *_RESIDUAL, "table")
+    if config.result_width == 8:
+        return fields_of(CONFIG_POST, *names)
+    result, added = result_shape(config.result_width), result_shape(config.residual_width)
+    shapes = {"zero": result, "low": result, "high": result, "add_bias": signed(config.residual_width + 20)}
+    shapes |= {"add_zero": added, "add_low": added, "add_high": added}
+    return narrowed(fields_of(CONFIG_POST, *names, "result_size", "residual_size"), **shapes)
+
 
 
 def TableWrite(config: ArrayConfig) -> wiring.Signature:
@@ -41,14 +55,14 @@ class PostLane(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "settings": In(SETTINGS),
+                "settings": In(Settings(config)),
                 "sum": In(signed(config.accumulator_width)),
-                "parameter": In(PARAMETER),
-                "residual": In(signed(8)),
+                "parameter": In(parameter_layout(config.bias_width)),
+                "residual": In(signed(config.residual_width)),
                 "table": In(TableWrite(config)),
                 "pool_valid": In(1),
                 "pool_first": In(1),
-                "result": Out(RESULT),
+                "result": Out(result_shape(config.result_width)),
             }
         )
 
@@ -66,7 +80,9 @@ class PostLane(wiring.Component):
 
     def _requantise(self, m: Module) -> Value:
         config, settings = self.config, self.settings
-        m.submodules.requantiser = unit = Requantiser(config.accumulator_width, config.multiplier_width)
+        m.submodules.requantiser = unit = Requantiser(
+            config.accumulator_width, config.multiplier_width, config.result_width
+        )
         m.d.comb += [
             unit.sum.eq(self.sum),
             unit.bias.eq(self.parameter.bias),
@@ -79,7 +95,7 @@ class PostLane(wiring.Component):
 
     def _add(self, m: Module, value: Value) -> Value:
         settings = self.settings
-        m.submodules.adder = unit = ResidualAdder()
+        m.submodules.adder = unit = ResidualAdder(self.config.residual_width)
         m.d.comb += [
             unit.a.eq(value),
             unit.b.eq(self.residual),
@@ -108,8 +124,9 @@ class PostLane(wiring.Component):
     def _pool(self, m: Module, value: Value) -> Value:
         """Running maximum; that of the same column is as many valid cycles ago as there are lane groups."""
         groups = self.config.lane_groups
-        running = [Signal(RESULT, name=f"running{index}", reset_less=True) for index in range(groups)]
-        entering = Signal(RESULT)
+        shape = self.result.shape()
+        running = [Signal(shape, name=f"running{index}", reset_less=True) for index in range(groups)]
+        entering = Signal(shape)
         m.d.comb += entering.eq(Mux(~self.pool_first & (running[-1] > value), running[-1], value))
         with m.If(self.pool_valid):
             m.d.sync += [new.eq(old) for new, old in zip(running, [entering, *running], strict=False)]
@@ -128,24 +145,24 @@ class Post(wiring.Component):
         lanes = config.post_lanes
         super().__init__(
             {
-                "settings": In(SETTINGS),
+                "settings": In(Settings(config)),
                 "to_activation": In(1),
                 "to_output": In(1),
                 "sums": In(signed(config.accumulator_width)).array(config.columns),
                 "group": In(range(config.lane_groups)),
                 "valid": In(1),
                 "place": In(PLACE(config)),
-                "parameters": In(data.ArrayLayout(PARAMETER, lanes)),
+                "parameters": In(data.ArrayLayout(parameter_layout(config.bias_width), lanes)),
                 "table": In(TableWrite(config)),
                 "residual_enable": Out(1),
                 "residual_address": Out(exact_log2(config.output_bytes)),
-                "residual_data": In(8 * lanes),
+                "residual_data": In(config.residual_width * lanes),
                 "write_activation": Out(1),
                 "activation_address": Out(exact_log2(config.activation_bytes)),
                 "write_output": Out(1),
                 "output_address": Out(exact_log2(config.output_bytes)),
-                "write_data": Out(8 * lanes),
-                "write_mask": Out(lanes),
+                "write_data": Out(config.result_width * lanes),
+                "write_mask": Out(config.result_element_bytes * lanes),
             }
         )
 
@@ -159,7 +176,7 @@ class Post(wiring.Component):
                 lane.settings.eq(self.settings),
                 lane.sum.eq(delayed(m, self._sum(m, index), 1, f"sum_{index}")),
                 lane.parameter.eq(self.parameters[index]),
-                lane.residual.eq(self.residual_data.word_select(index, 8).as_signed()),
+                lane.residual.eq(self._residual(index)),
                 lane.table.enable.eq(self.table.enable),
                 lane.table.row.eq(self.table.row),
                 lane.table.data.eq(self.table.data),
@@ -167,8 +184,35 @@ class Post(wiring.Component):
                 lane.pool_valid.eq(pool_valid),
                 lane.pool_first.eq(pool_first),
             ]
-        m.d.comb += self.write_data.eq(Cat(lane.result[:8] for lane in lanes))
+        self._pack(m, [lane.result for lane in lanes])
         return m
+
+    def _residual(self, lane: int) -> Value:
+        """A lane's residual operand."""
+        byte = self.residual_data.word_select(lane, 8).as_signed()
+        if self.config.residual_width == 8:
+            return byte
+        return Mux(self.settings.residual_size, self.residual_data.word_select(lane, 16).as_signed(), byte)
+
+    def _pack(self, m: Module, results: list[Value]) -> None:
+        """Results side by side, each as many bytes as the layer's elements have."""
+        if self.config.result_width == 8:
+            m.d.comb += self.write_data.eq(Cat(result[:8] for result in results))
+            return
+        with m.Switch(self.settings.result_size):
+            for size in range(exact_log2(self.config.result_element_bytes) + 1):
+                with m.Case(size):
+                    m.d.comb += self.write_data.eq(Cat(result[: 8 << size] for result in results))
+
+    def _mask(self, m: Module, lanes: Value) -> None:
+        """Bytes that are written: those of the lanes that have a result."""
+        if self.config.result_width == 8:
+            m.d.comb += self.write_mask.eq(lanes)
+            return
+        with m.Switch(self.settings.result_size):
+            for size in range(exact_log2(self.config.result_element_bytes) + 1):
+                with m.Case(size):
+                    m.d.comb += self.write_mask.eq(Cat(lane.replicate(1 << size) for lane in lanes))
 
     def _sum(self, m: Module, lane: int) -> Value:
         """The sum that a lane takes: that of its column in the lane group whose turn it is."""
@@ -203,6 +247,6 @@ class Post(wiring.Component):
             self.activation_address.eq(delayed(m, place.activation, to_write, "activation_address")),
             self.write_output.eq(write & self.to_output),
             self.output_address.eq(delayed(m, place.output, to_write, "output_address")),
-            self.write_mask.eq(delayed(m, place.mask, to_write, "mask")),
         ]
+        self._mask(m, delayed(m, place.mask, to_write, "mask"))
         return pooled, delayed(m, place.pool_first, to_write - config.pool, "pool_first")

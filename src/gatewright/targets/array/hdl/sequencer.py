@@ -11,12 +11,11 @@ from gatewright.targets.array.hdl.nest import Nest
 from gatewright.targets.array.isa import COMPUTE, CONFIG_PIXELS, CONFIG_TAPS, PIXEL_LEVELS
 from gatewright.targets.array.timing import drain_cycles
 
-__all__ = ["ORDER", "PIXELS", "STEP", "TAPS", "TILE", "X_WIDTH", "Y_WIDTH", "Sequencer"]
+__all__ = ["ORDER", "PIXELS", "STEP", "TILE", "X_WIDTH", "Y_WIDTH", "Sequencer", "Taps"]
 
 PIXELS = fields_of(
     CONFIG_PIXELS, *(f"{name}{level}" for level in range(PIXEL_LEVELS) for name in ("count", "dy", "dx"))
 )
-TAPS = fields_of(CONFIG_TAPS, "words", "count_s", "dx_s", "count_r", "dy_r", "dx_r")
 ORDER = fields_of(COMPUTE, "y0", "x0", "outer_count", "weight_base", "filter_tiles", "first", "last")
 
 Y_WIDTH = 14
@@ -41,6 +40,12 @@ TILE = data.StructLayout({"rows": 7, "filter_done": 1, "last_filter": 1})
 one."""
 
 
+def Taps(config: ArrayConfig) -> data.StructLayout:
+    """What a layer's CONFIG_TAPS says of the order of taps."""
+    names = ("words", "count_s", "dx_s", "count_r", "dy_r", "dx_r")
+    return fields_of(CONFIG_TAPS, *names, *(("wide",) if config.activation_element_bytes > 1 else ()))
+
+
 class Sequencer(wiring.Component):
     """Issues the steps of a COMPUTE from two cycles after `start` on; see `timing` for when exactly.
 
@@ -54,7 +59,7 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "pixels": In(PIXELS),
-                "taps": In(TAPS),
+                "taps": In(Taps(config)),
                 "order": In(ORDER),
                 "start": In(1),  # `order` holds from the next cycle on
                 "idle": Out(1),
@@ -124,7 +129,7 @@ class Sequencer(wiring.Component):
             pixels.y0.eq(self.order.y0),
             pixels.x0.eq(self.order.x0),
             taps.count0.eq(self.taps.words),
-            taps.dx[0].eq(self.config.word_length),
+            taps.dx[0].eq(self._word_bytes()),
             taps.count1.eq(self.taps.count_s),
             taps.dx[1].eq(self.taps.dx_s),
             taps.count2.eq(self.taps.count_r),
@@ -132,6 +137,10 @@ class Sequencer(wiring.Component):
             taps.dy[2].eq(self.taps.dy_r),
         ]
         return pixels, taps
+
+    def _word_bytes(self) -> Value | int:
+        length = self.config.word_length
+        return Mux(self.taps.wide, 2 * length, length) if self.config.activation_element_bytes > 1 else length
 
     def _too_early(self, m: Module) -> Value:
         """Whether a tile whose last slot starts now would end while results of the one before it are in its way."""
