@@ -85,6 +85,12 @@ def test_what_the_user_gives_stays() -> None:
     assert (chosen.rows, chosen.columns, chosen.weight_bytes) == (2, 3, 4096)
 
 
+@pytest.mark.parametrize("wish", [{"columns": 9, "multipliers": 8}, {"rows": 6, "feed_words": 5}])
+def test_shapes_that_cannot_be(wish: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="rows x columns must be at most multipliers"):
+        _chosen("conv_basic", **wish)
+
+
 def test_scratchpads_fit_the_network() -> None:
     """A small network does not pay for the memory that the budget would allow."""
     chosen = _chosen("conv_basic")

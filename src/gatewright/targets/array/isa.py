@@ -65,8 +65,8 @@ CONFIG_PIXELS = instruction_layout(
     }
 )
 
-# Order in which the taps of a pixel are visited: `words` words of a segment (x advances by word_length elements), `count_s`
-# segments, `count_r` rows of segments. `wide`: elements have 2 bytes (machines with an activation_width above 8 only).
+# Order in which the taps of a pixel are visited: `words` words of a segment (x advances by word_length elements),
+# `count_s` segments, `count_r` rows of segments. `wide`: elements have 2 bytes (only where activation_width > 8).
 CONFIG_TAPS = instruction_layout(
     {
         "words": unsigned(14),
@@ -90,8 +90,8 @@ CONFIG_TAPS = instruction_layout(
 # Written pixels are laid out by a nest of two levels: `out_count` pixels `out_step` bytes apart, then `out_delta`;
 # consecutive filter tiles lie `filter_step` bytes apart. b is read at the same place relative to `residual_base`, and
 # where its elements have another size than the results, at this multiple of the distance. Sizes are 2^`..._size` bytes.
-# Machines with a `result_width` above 8 do not read zero, low, high, add_bias, add_zero, add_low and add_high here, but in
-# the CONFIG_RANGE before it.
+# Machines with a `result_width` above 8 take zero, low, high, add_bias, add_zero, add_low and add_high not from here,
+# but from the CONFIG_RANGE before it.
 CONFIG_POST = instruction_layout(
     {
         "rounding": unsigned(2),
@@ -170,7 +170,7 @@ PARAMETER = parameter_layout(32)
 """On machines whose sums have at most 32 bits."""
 
 
-def parameter_dtype(bias_width: int) -> np.dtype:
+def parameter_dtype(bias_width: int) -> np.dtype[np.void]:
     """`parameter_layout` for NumPy, with `mul` and `shift` as one number, `mul_shift`."""
     layout = parameter_layout(bias_width)
     offsets = [layout[name].offset // 8 for name in ("bias", "mul")]

@@ -78,9 +78,9 @@ class Taps:
 
 @dataclass(frozen=True)
 class Tail:
-    """What the post unit does with each sum; `residual` (elements of `residual_bytes`) and `table` are optional operands.
+    """What the post unit does with each sum; `residual` and `table` name optional operands. See `isa.CONFIG_POST`.
 
-    See `isa.CONFIG_POST`. Bounds beyond what the machine's results hold bound nothing.
+    Elements of the residual operand have `residual_bytes`. Bounds beyond what the machine's results hold bound nothing.
     """
 
     rounding: Rounding = Rounding.FLOOR

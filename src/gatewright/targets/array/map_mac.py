@@ -157,8 +157,8 @@ def _convolution_taps(
 ) -> tuple[Taps, np.ndarray, tuple[int, ...] | None]:
     """Taps, weights [filters, depth] in their order, and the x offset of each filter tile (grouped convolution only).
 
-    A pixel is (channels, bytes of each). A row of the kernel is either one run of elements (dense in the image as in the
-    kernel) or one run a tap; whichever needs fewer words.
+    A pixel is (channels, bytes of each). A row of the kernel is either one run of elements (dense in the image as in
+    the kernel) or one run a tap; whichever needs fewer words.
     """
     channels, size = pixel
     filters, kernel_height, kernel_width, group_channels = weights.shape

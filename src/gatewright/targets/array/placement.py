@@ -64,7 +64,7 @@ class Arena:
 
 @dataclass(frozen=True)
 class LayerUse:
-    """What placement needs to know of a layer: values and the least room it can stream with (bytes, residual operand included)."""
+    """What placement needs to know of a layer: values, and the least bytes it can stream with (residual included)."""
 
     name: str
     sources: tuple[str, ...]

@@ -10,8 +10,8 @@ a + `START_CYCLES`; there is no other cycle without a step between its tiles, un
 
 the next command can be accepted `NEXT_CYCLES` after the end of the last tile, and `completed` comes `completion_cycles`
 after it. CONFIG_PIXELS and CONFIG_TAPS take one cycle; so do CONFIG_POST and CONFIG_RANGE, in the cycle after the
-`completed` of all COMPUTEs before it or later. No more than `COMPUTES_IN_FLIGHT` are accepted and not yet completed: one
-more waits for the cycle after a `completed`.
+`completed` of all COMPUTEs before it or later. No more than `COMPUTES_IN_FLIGHT` are accepted and not yet completed:
+one more waits for the cycle after a `completed`.
 """
 
 from typing import Any

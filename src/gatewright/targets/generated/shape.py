@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright import ir
+from gatewright.errors import ConfigError
 from gatewright.ir import Graph
 from gatewright.passes import Layer, aliases
 from gatewright.targets.array.config import ArrayConfig
@@ -91,15 +92,21 @@ def _candidates(wish: GeneratedConfig) -> Shapes:
     found = []
     for rows in [wish.rows] if wish.rows else range(1, min(wish.multipliers, _MOST) + 1):
         most = min(wish.multipliers // rows, _MOST)
-        columns = np.array([wish.columns] if wish.columns else range(1, most + 1))
-        words = np.array([wish.feed_words] if wish.feed_words else range(rows, min(2 * rows, _MOST) + 1))
-        if columns.size and words.min() >= rows:
-            grid = np.meshgrid(columns, words, indexing="ij")
-            found.append((np.full(grid[0].size, rows), grid[0].ravel(), grid[1].ravel()))
-    rows, columns, words = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    most_lanes = _power_of_two_at_least(columns)
+        columns = np.array([n for n in ([wish.columns] if wish.columns else range(1, most + 1)) if n <= most])
+        lengths = np.array([wish.feed_words] if wish.feed_words else range(rows, min(2 * rows, _MOST) + 1))
+        if columns.size and lengths.min() >= rows:
+            grid = np.meshgrid(columns, lengths, indexing="ij")
+            found.append(np.stack([np.full(grid[0].size, rows), grid[0].ravel(), grid[1].ravel()]))
+    if not found:
+        wanted = f"rows = {wish.rows}, columns = {wish.columns}, feed_words = {wish.feed_words}"
+        raise ConfigError(
+            f"rows x columns must be at most multipliers = {wish.multipliers} (64 each), and feed_words at least rows, "
+            f"not {wanted}"
+        )
+    shapes = np.concatenate(found, axis=1)
+    most_lanes = _power_of_two_at_least(shapes[1])
     lanes = np.minimum(most_lanes, wish.post_lanes) if wish.post_lanes else most_lanes
-    return Shapes(rows, columns, words, lanes)
+    return Shapes(shapes[0], shapes[1], shapes[2], lanes)
 
 
 def _with_lanes(shapes: Shapes, wish: GeneratedConfig) -> Shapes:
@@ -157,20 +164,22 @@ def work_of(graph: Graph, layer: Layer, wish: GeneratedConfig) -> Work:
     op = node.op
     *outer, channels = node.type.shape
     image = _bytes(graph, node.inputs[0])
-    traffic = {"image_bytes": image, "moved_bytes": _moved(graph, layer, wish)}
+    moved = _moved(graph, layer, wish)
     pixels = int(np.prod(outer))
     if isinstance(op, ir.MatMul):
-        return Work(pixels, channels, ((1, graph.type_of(node.inputs[1]).shape[1], 0),), **traffic)
+        runs = ((1, graph.type_of(node.inputs[1]).shape[1], 0),)
+        return Work(pixels, channels, runs, image_bytes=image, moved_bytes=moved)
     if isinstance(op, ir.Conv2d):
         filters, height, width, group_channels = graph.type_of(node.inputs[1]).shape
         row = (height, (width - 1) * group_channels * op.groups, 1)
         tap = (height * width, 0, 1)
-        runs = (row, tap) if op.dilations[1] == 1 else (tap,)
-        return Work(pixels, channels, runs, filters // op.groups, group_channels, op.groups, **traffic)
+        ways = (row, tap) if op.dilations[1] == 1 else (tap,)
+        groups = (filters // op.groups, group_channels, op.groups)
+        return Work(pixels, channels, ways, *groups, image_bytes=image, moved_bytes=moved)
     taps = op.kernel[0] * op.kernel[1] if isinstance(op, ir.AveragePool | ir.MaxPool) else 1
     moves = (taps, 0, 1) if isinstance(op, ir.AveragePool) else (1, 0, 1)
     pixels *= taps if isinstance(op, ir.MaxPool) else 1
-    return Work(pixels, channels, (moves,), groups=channels, weighted=False, **traffic)
+    return Work(pixels, channels, (moves,), groups=channels, weighted=False, image_bytes=image, moved_bytes=moved)
 
 
 def _bytes(graph: Graph, name: str) -> int:

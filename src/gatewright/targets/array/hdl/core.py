@@ -27,8 +27,8 @@ class Core(wiring.Component):
     """Everything behind the shell. Timing: `gatewright.targets.array.timing`.
 
     CONFIG_PIXELS, CONFIG_TAPS and COMPUTE are accepted when the feed is idle, CONFIG_POST and CONFIG_RANGE when
-    no COMPUTE is in progress any more. Other commands are accepted and do nothing. The post unit's accesses to a scratchpad have
-    precedence over the DMA's.
+    no COMPUTE is in progress any more. Other commands are accepted and do nothing. The post unit's accesses to a
+    scratchpad have precedence over the DMA's.
     """
 
     def __init__(self, config: ArrayConfig) -> None:

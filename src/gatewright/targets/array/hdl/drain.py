@@ -18,6 +18,7 @@ __all__ = ["PLACE", "Drain", "Walk"]
 
 PLACES = fields_of(COMPUTE, "parameter_base", "activation_base", "output_base", "residual_base", "last_columns")
 
+
 def Walk(config: ArrayConfig) -> data.StructLayout:
     """What a layer's CONFIG_POST says of places."""
     names = ("pool_count", "out_count", "out_step", "out_delta", "filter_step")

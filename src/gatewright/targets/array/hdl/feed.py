@@ -80,7 +80,11 @@ class Feed(wiring.Component):
     def _registers(self, m: Module, sequencer: Sequencer, gather: Gather) -> None:
         for layout, strobe, parts in (
             (CONFIG_PIXELS, self.set_pixels, {"pixels": (PIXELS, sequencer.pixels)}),
-            (CONFIG_TAPS, self.set_taps, {"taps": (Taps(self.config), sequencer.taps), "frame": (Frame(self.config), gather.frame)}),
+            (
+                CONFIG_TAPS,
+                self.set_taps,
+                {"taps": (Taps(self.config), sequencer.taps), "frame": (Frame(self.config), gather.frame)},
+            ),
             (COMPUTE, self.start, {"order": (ORDER, sequencer.order), "tile_frame": (TILE_FRAME, gather.tile)}),
         ):
             for name, (shape, target) in parts.items():
@@ -104,4 +108,6 @@ class Feed(wiring.Component):
         rest = self.weight_data[: width * self.config.columns]
         for column in range(self.config.columns):
             m.d.comb += self.weight[column].eq(rest[: self.config.weight_width])
-            rest = delayed(m, rest[width:], 1, f"columns_from_{column + 1}") if column + 1 < self.config.columns else rest
+            rest = (
+                delayed(m, rest[width:], 1, f"columns_from_{column + 1}") if column + 1 < self.config.columns else rest
+            )

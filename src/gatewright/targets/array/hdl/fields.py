@@ -17,7 +17,7 @@ def fields_of(layout: data.StructLayout, *names: str) -> data.StructLayout:
 
 
 def take(register: data.View, layout: data.StructLayout, word: Value, names: Collection[str] | None = None) -> list:
-    """Assignments of a register from the fields of an instruction word: the named ones, or all that the register has."""
+    """Assignments of a register from the fields of an instruction word: the named ones, or all it has."""
     assert len(word) == INSTRUCTION_BITS
     instruction = data.View(layout, word)
     return [register[name].eq(instruction[name]) for name, _ in register.shape() if names is None or name in names]

@@ -36,7 +36,6 @@ def Settings(config: ArrayConfig) -> data.StructLayout:
     return narrowed(fields_of(CONFIG_POST, *names, "result_size", "residual_size"), **shapes)
 
 
-
 def TableWrite(config: ArrayConfig) -> wiring.Signature:
     rows = TABLE_BYTES // config.bus_bytes
     return wiring.Signature(
