@@ -1,5 +1,7 @@
 """From a transfer instruction to AXI bursts: the part that load and store DMA share."""
 
+from dataclasses import dataclass
+
 from amaranth.hdl import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -12,6 +14,7 @@ from gatewright.hdl.instruction import INSTRUCTION_BITS, REGION_COUNT, TRANSFER
 __all__ = [
     "COMMAND",
     "FAULT",
+    "AddressSpace",
     "BurstPlan",
     "BurstPlanner",
     "BurstSplitter",
@@ -70,11 +73,19 @@ def lane_mask(plan: data.View, first: Value, last: Value, bus_bytes: int) -> Val
     return Mux(first, from_first, every) & Mux(last, to_last, every)
 
 
-class RegionBases(wiring.Signature):
-    """Where each region lies, as the registers give it: low and high halves."""
+@dataclass(frozen=True)
+class AddressSpace:
+    """What a machine sees of memory: so many regions, addresses of so many bits."""
 
-    def __init__(self) -> None:
-        super().__init__({"low": Out(32).array(REGION_COUNT), "high": Out(32).array(REGION_COUNT)})
+    regions: int = REGION_COUNT
+    bits: int = ADDRESS_WIDTH
+
+
+class RegionBases(wiring.Signature):
+    """Where each region lies, as the registers give it: low and high halves, and what is added to every low half."""
+
+    def __init__(self, regions: int = REGION_COUNT) -> None:
+        super().__init__({"low": Out(32).array(regions), "high": Out(32).array(regions), "offset": Out(32)})
 
 
 class SegmentWalker(wiring.Component):
@@ -86,9 +97,15 @@ class SegmentWalker(wiring.Component):
 
     LATENCY = 2
 
-    commands: In(stream.Signature(COMMAND))
-    bases: In(RegionBases())
-    segments: Out(stream.Signature(SEGMENT))
+    def __init__(self, space: AddressSpace) -> None:
+        self.space = space
+        super().__init__(
+            {
+                "commands": In(stream.Signature(COMMAND)),
+                "bases": In(RegionBases(space.regions)),
+                "segments": Out(stream.Signature(SEGMENT)),
+            }
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -101,7 +118,9 @@ class SegmentWalker(wiring.Component):
         pending_base = Signal(ADDRESS_WIDTH, reset_less=True)
         pending_index = Signal(INDEX_WIDTH, reset_less=True)
         take = Signal()
-        base = Cat(Array(half)[transfer.region] for half in (self.bases.low, self.bases.high))
+        bits = self.space.bits
+        low = (Array(self.bases.low)[transfer.region] + self.bases.offset)[:32]
+        base = Cat(low, Array(self.bases.high)[transfer.region])[:bits]
         m.d.comb += self.commands.ready.eq(~pending)  # whatever else goes on: a queue's paths end here
         with m.If(take):
             m.d.sync += pending.eq(0)
@@ -131,8 +150,8 @@ class SegmentWalker(wiring.Component):
 
         row_done = segments_left == 1
         step = self.segments.valid & self.segments.ready
-        start = (pending_base + pending_transfer.offset)[:ADDRESS_WIDTH]
-        next_row = (row_address + keep["stride1"])[:ADDRESS_WIDTH]
+        start = (pending_base + pending_transfer.offset)[:bits]
+        next_row = (row_address + keep["stride1"])[:bits]
         m.d.comb += [
             segment.address.eq(address),
             segment.length.eq(keep["length"]),
@@ -156,7 +175,7 @@ class SegmentWalker(wiring.Component):
         with m.Elif(step):
             m.d.sync += [
                 self.segments.valid.eq(~segment.last),
-                address.eq(Mux(row_done, next_row, address + keep["stride0"])),
+                address.eq(Mux(row_done, next_row, (address + keep["stride0"])[:bits])),
                 scratch.eq(scratch + keep["length"]),
                 segments_left.eq(Mux(row_done, keep["count0"], segments_left - 1)),
             ]
@@ -174,8 +193,9 @@ class BurstSplitter(wiring.Component):
 
     LATENCY = 1
 
-    def __init__(self, bus_bytes: int) -> None:
+    def __init__(self, bus_bytes: int, space: AddressSpace) -> None:
         self.bus_bytes = bus_bytes
+        self.space = space
         super().__init__(
             {
                 "segments": In(stream.Signature(SEGMENT)),
@@ -228,7 +248,7 @@ class BurstSplitter(wiring.Component):
             ]
         with m.Elif(step):
             m.d.sync += [
-                address.eq(Cat(Const(0, block_bits), address[block_bits:] + 1)),
+                address.eq(Cat(Const(0, block_bits), address[block_bits : self.space.bits] + 1)[: self.space.bits]),
                 blocks_left.eq(blocks_left - 1),
                 scratch.eq(scratch + (block - place)),
             ]
@@ -243,20 +263,21 @@ class BurstPlanner(wiring.Component):
 
     LATENCY = SegmentWalker.LATENCY + BurstSplitter.LATENCY
 
-    def __init__(self, bus_bytes: int) -> None:
+    def __init__(self, bus_bytes: int, space: AddressSpace | None = None) -> None:
         self.bus_bytes = bus_bytes
+        self.space = space or AddressSpace()
         super().__init__(
             {
                 "commands": In(stream.Signature(COMMAND)),
-                "bases": In(RegionBases()),
+                "bases": In(RegionBases(self.space.regions)),
                 "bursts": Out(stream.Signature(BurstPlan(bus_bytes))),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.walker = walker = SegmentWalker()
-        m.submodules.splitter = splitter = BurstSplitter(self.bus_bytes)
+        m.submodules.walker = walker = SegmentWalker(self.space)
+        m.submodules.splitter = splitter = BurstSplitter(self.bus_bytes, self.space)
         wiring.connect(m, wiring.flipped(self.commands), walker.commands)
         wiring.connect(m, walker.segments, splitter.segments)
         wiring.connect(m, splitter.bursts, wiring.flipped(self.bursts))

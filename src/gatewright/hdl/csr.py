@@ -31,8 +31,10 @@ class Registers(wiring.Component):
     Each register is a member of the same name in lower case, with its fields as members: an input for what is read only
     (`constants` gives those that never change, whole arrays as sequences), an output for what software writes; orders
     last one cycle. A register that software clears is an output, and has an input `<name>_set` of bits to be set.
-    `clear` zeroes the latter kind. STAMP is a memory, written by the stream `stamp`.
-    Writing a register that cannot be written, or any access where there is no register, is an error.
+    `clear` zeroes the latter kind. A request is an output that stays, and has an input `<name>_taken` that ends it.
+    STAMP is a memory, written by the stream `stamp`.
+    Writing a register that cannot be written, or any access where there is no register, is an error, unless the map is
+    forgiving.
     """
 
     def __init__(self, constants: Mapping[str, int | Sequence[int]], register_map: RegisterMap = REGISTER_MAP) -> None:
@@ -49,21 +51,36 @@ class Registers(wiring.Component):
             if register.name not in self.constants and register.name != _STAMP_REGISTER:
                 members |= self._members(register)
         super().__init__(members)
+        self._stored: dict[str, list[Value]] = {
+            register.name: [Signal(register.width, init=value, name=register.name.lower()) for value in register.initial]
+            for register in register_map
+            if register.initial and register.name not in self.constants
+        }
 
     @staticmethod
     def _members(register: Register) -> dict[str, wiring.Member]:
         shape = register_shape(register)
         name = register.name.lower()
-        member = In(shape) if register.access is Access.READ else Out(shape)
+        if register.access is Access.READ:
+            member = In(shape)
+            return {name: member.array(register.count) if register.count > 1 else member}
+        member = Out(shape)
         members = {name: member.array(register.count) if register.count > 1 else member}
         if register.access is Access.CLEAR:
             members[f"{name}_set"] = In(shape)
+        if register.access is Access.REQUEST:
+            members[f"{name}_taken"] = In(1)
         return members
 
     def _words(self, register: Register) -> list[Value]:
         """The elements of a register, as values of up to 32 bits."""
         if register.name in self.constants:
             return [Const(value, 32) for value in self.constants[register.name]]
+        if register.name in self._stored:
+            return self._stored[register.name]
+        return self._members_of(register)
+
+    def _members_of(self, register: Register) -> list[Value]:
         signal = getattr(self, register.name.lower())
         return [Value.cast(element) for element in (signal if register.count > 1 else [signal])]
 
@@ -82,11 +99,15 @@ class Registers(wiring.Component):
                 for register in self.register_map:
                     self._read(m, register, word, from_stamps)
                 with m.Default():
-                    m.d.sync += self.bus.read_error.eq(1)
+                    m.d.sync += self.bus.read_error.eq(not self.register_map.forgiving)
         for register in self.register_map:
             if register.access is Access.CLEAR:
                 self._clear(m, register)
-        m.d.comb += self.bus.write_error.eq(1)
+            if register.access is Access.REQUEST:
+                self._end_request(m, register)
+            if register.name in self._stored:
+                m.d.comb += [out.eq(held) for out, held in zip(self._members_of(register), self._words(register))]
+        m.d.comb += self.bus.write_error.eq(not self.register_map.forgiving)
         for register in self.register_map:
             if register.access is not Access.READ:
                 for offset, element in zip(register.offsets(), self._words(register), strict=True):
@@ -122,6 +143,12 @@ class Registers(wiring.Component):
         (signal,) = self._words(register)
         m.d.sync += signal.eq(Mux(self.clear, 0, signal | self._events(register)))
 
+    def _end_request(self, m: Module, register: Register) -> None:
+        """Before a write in the order of assignments: one that comes with the end of the request before it counts."""
+        (signal,) = self._words(register)
+        with m.If(getattr(self, f"{register.name.lower()}_taken")):
+            m.d.sync += signal.eq(0)
+
     def _write(self, m: Module, register: Register, offset: int, element: Value) -> None:
         written = self.bus.write_data
         with m.If(self.bus.write & (self.bus.write_address == offset >> 2)):
@@ -130,5 +157,8 @@ class Registers(wiring.Component):
                 m.d.comb += element.eq(written)
             elif register.access is Access.READ_WRITE:
                 m.d.sync += element.eq(written)
+            elif register.access is Access.REQUEST:
+                with m.If(written != 0 if register.width == 1 else written[: register.width] != 0):
+                    m.d.sync += element.eq(written)
             else:
                 m.d.sync += element.eq((element & ~written) | self._events(register))

@@ -41,6 +41,8 @@ class Access(Enum):
     """Each bit written as 1 is an order; reads 0."""
     CLEAR = "w1c"
     """Set by the machine; a bit written as 1 is cleared."""
+    REQUEST = "w1s"
+    """A bit written as 1 reads 1 until the machine has taken the order."""
 
 
 class ErrorCode(IntEnum):
@@ -90,6 +92,8 @@ class Register:
     count: int = 1
     stride: int = 4
     width: int = 32
+    initial: tuple[int, ...] = ()
+    """What the elements of a register that software writes hold at first; without it, 0."""
 
     def field(self, name: str) -> Field:
         for field in self.fields:
@@ -104,14 +108,18 @@ class Register:
 class RegisterMap:
     """Registers by name.
 
+    A `forgiving` map answers accesses that mean nothing (no register there, or one that cannot be written) with 0 and
+    OKAY, others with an error.
+
     Raises
     ------
     ValueError
         If two registers have the same name or overlap.
     """
 
-    def __init__(self, registers: tuple[Register, ...]) -> None:
+    def __init__(self, registers: tuple[Register, ...], *, forgiving: bool = False) -> None:
         self.registers = registers
+        self.forgiving = forgiving
         self._by_name = {register.name: register for register in registers}
         offsets = [offset for register in registers for offset in register.offsets()]
         if len(self._by_name) != len(registers):
@@ -124,6 +132,9 @@ class RegisterMap:
 
     def __getitem__(self, name: str) -> Register:
         return self._by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
 
     def offset(self, name: str, index: int = 0) -> int:
         """Byte offset of a register, or of element `index` of an array."""

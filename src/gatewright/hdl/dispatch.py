@@ -11,7 +11,7 @@ from gatewright.hdl.burst import COMMAND, FAULT
 from gatewright.hdl.csr import STAMP, register_shape
 from gatewright.hdl.csr_map import INDEX_WIDTH, REGISTER_MAP
 from gatewright.hdl.dispatch_queue import QUEUE_SET, IssueQueue, TokenBank
-from gatewright.hdl.instruction import HEADER, INSTRUCTION_BITS, TRANSFER, Memory, Opcode, Queue
+from gatewright.hdl.instruction import HEADER, INSTRUCTION_BITS, REGION_COUNT, TRANSFER, Memory, Opcode, Queue
 
 __all__ = ["DispatchRules", "Dispatcher", "InstructionDecoder"]
 
@@ -28,6 +28,8 @@ class DispatchRules:
     """Scratchpads that a LOAD can fill."""
     store_memories: frozenset[Memory]
     """Scratchpads that a STORE can read."""
+    regions: int = REGION_COUNT
+    """Regions that a transfer can name."""
 
     def __post_init__(self) -> None:
         core = {opcode for opcode in Opcode if opcode >= Opcode.CORE0}
@@ -46,8 +48,8 @@ def _is_one_of(value: Value, members: Collection[int]) -> Value:
 class InstructionDecoder(wiring.Component):
     """Says where an instruction goes: `queue` is one-hot, or it `is_end`, or it is illegal (neither).
 
-    Illegal are: an opcode that the rules do not name, a transfer with a memory they do not name, with a count or length
-    of 0, an instruction that waits for a token of its own queue or signals it, and reserved bits that are not 0.
+    Illegal are: an opcode that the rules do not name, a transfer with a memory or region they do not name, with a count or
+    length of 0, an instruction that waits for a token of its own queue or signals it, and reserved bits that are not 0.
     """
 
     def __init__(self, rules: DispatchRules) -> None:
@@ -61,9 +63,10 @@ class InstructionDecoder(wiring.Component):
         transfer = data.View(TRANSFER, self.word)
         sane = Signal()
         counted = Signal()
+        placed = transfer.region < rules.regions
         chosen = Signal(QUEUE_SET)
         m.d.comb += [
-            counted.eq(transfer.length.any() & transfer.count0.any() & transfer.count1.any()),
+            counted.eq(transfer.length.any() & transfer.count0.any() & transfer.count1.any() & placed),
             sane.eq(~(chosen & (header.wait | header.signal)).any() & ~header.reserved.any()),
             self.queue.eq(Mux(sane, chosen, 0)),
         ]

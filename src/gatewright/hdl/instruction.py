@@ -22,6 +22,7 @@ __all__ = [
     "INSTRUCTION_BITS",
     "INSTRUCTION_BYTES",
     "REGION_COUNT",
+    "REGION_SPACE",
     "STAMP_COUNT",
     "TOKEN_WIDTH",
     "TRANSFER",
@@ -38,6 +39,9 @@ __all__ = [
 INSTRUCTION_BITS = 256
 INSTRUCTION_BYTES = INSTRUCTION_BITS // 8
 REGION_COUNT = 8
+"""Regions of a machine that fetches its program."""
+REGION_SPACE = 64
+"""Regions that an instruction can name."""
 STAMP_COUNT = 256
 TOKEN_WIDTH = 6
 
@@ -142,7 +146,7 @@ def instruction_layout(fields: Mapping[str, Shape]) -> InstructionLayout:
 TRANSFER = instruction_layout(
     {
         "memory": unsigned(3),
-        "region": unsigned(3),
+        "region": unsigned((REGION_SPACE - 1).bit_length()),
         "offset": unsigned(32),
         "scratch": unsigned(20),
         "length": unsigned(20),

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl.axi import BURST, BURST_BEATS, Beat
-from gatewright.hdl.burst import COMMAND, FAULT, BurstPlan, BurstPlanner, RegionBases, lane_mask
+from gatewright.hdl.burst import COMMAND, FAULT, AddressSpace, BurstPlan, BurstPlanner, RegionBases, lane_mask
 from gatewright.hdl.core_port import ScratchWrite
 from gatewright.hdl.stream_queue import StreamQueue
 
@@ -28,13 +28,14 @@ class LoadUnit(wiring.Component):
     REQUEST_LATENCY = BurstPlanner.LATENCY
     WRITE_LATENCY = 1
 
-    def __init__(self, bus_bits: int, outstanding: int = 8) -> None:
+    def __init__(self, bus_bits: int, outstanding: int = 8, space: AddressSpace | None = None) -> None:
         self.bus_bits = bus_bits
+        self.space = space or AddressSpace()
         self.outstanding = outstanding
         super().__init__(
             {
                 "commands": In(stream.Signature(COMMAND)),
-                "bases": In(RegionBases()),
+                "bases": In(RegionBases(self.space.regions)),
                 "halt": In(1),
                 "requests": Out(stream.Signature(BURST)),
                 "beats": In(stream.Signature(Beat(bus_bits))),
@@ -48,7 +49,7 @@ class LoadUnit(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         bus_bytes = self.bus_bits // 8
-        m.submodules.planner = planner = BurstPlanner(bus_bytes)
+        m.submodules.planner = planner = BurstPlanner(bus_bytes, self.space)
         m.submodules.expected = expected = StreamQueue(BurstPlan(bus_bytes), self.outstanding)
         output_layout = data.StructLayout({"write": ScratchWrite(self.bus_bits), "last": 1})
         m.submodules.output = output = StreamQueue(output_layout, _OUTPUT_DEPTH)

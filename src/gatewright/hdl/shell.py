@@ -9,15 +9,17 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl.axi import Axi4, Axi4Lite, AxiLiteTarget, ReadChannel, RequestRegister
+from gatewright.hdl.burst import AddressSpace
 from gatewright.hdl.core_port import CorePort
 from gatewright.hdl.csr import Registers
-from gatewright.hdl.csr_map import CAPABILITY_SPACE, SHELL_ID, SHELL_VERSION, ErrorCode
+from gatewright.hdl.csr_map import CAPABILITY_SPACE, REGISTER_MAP, SHELL_ID, SHELL_VERSION, ErrorCode, RegisterMap
 from gatewright.hdl.dispatch import Dispatcher, DispatchRules
 from gatewright.hdl.fetch import FetchUnit
-from gatewright.hdl.instruction import REGION_COUNT, Queue
+from gatewright.hdl.instruction import Queue
 from gatewright.hdl.load import LoadUnit
 from gatewright.hdl.rom import ProgramRom
 from gatewright.hdl.shell_control import FAULT_CODES, RunControl, RunCounters
+from gatewright.hdl.shell_orders import connect_bases, connect_orders
 from gatewright.hdl.store import StoreUnit
 
 __all__ = ["Shell", "ShellParameters"]
@@ -42,6 +44,10 @@ class ShellParameters:
     """Store bursts outstanding at once."""
     program: tuple[int, ...] = ()
     """The instructions of a machine with its program in ROM; without them, they are fetched from memory."""
+    register_map: RegisterMap = REGISTER_MAP
+    numbers: Mapping[str, int | list[int]] = field(default_factory=dict)
+    """Values of registers that never change and are this map's alone."""
+    space: AddressSpace = AddressSpace()
 
     def __post_init__(self) -> None:
         if len(self.capabilities) > CAPABILITY_SPACE:
@@ -55,6 +61,7 @@ class ShellParameters:
             "CONFIG_DIGEST": self.digest,
             "CAPABILITY_COUNT": len(self.capabilities),
             "CAPABILITY": list(self.capabilities.values()),
+            **self.numbers,
         }
 
 
@@ -81,13 +88,13 @@ class Shell(wiring.Component):
         parameters = self.parameters
         bus_bits = parameters.bus_bits
         m.submodules.target = target = AxiLiteTarget()
-        m.submodules.registers = registers = Registers(parameters.constants())
+        m.submodules.registers = registers = Registers(parameters.constants(), parameters.register_map)
         m.submodules.control = control = RunControl()
         m.submodules.counters = counters = RunCounters()
         fetch = ProgramRom(parameters.program) if parameters.program else FetchUnit(bus_bits)
         dispatch = Dispatcher(parameters.rules, parameters.queue_depth)
-        load = LoadUnit(bus_bits, parameters.read_bursts)
-        store = StoreUnit(bus_bits, parameters.write_bursts)
+        load = LoadUnit(bus_bits, parameters.read_bursts, parameters.space)
+        store = StoreUnit(bus_bits, parameters.write_bursts, parameters.space)
         m.submodules.fetch = ResetInserter(control.reset)(fetch)
         m.submodules.dispatch = ResetInserter(control.reset | control.launch)(dispatch)
         m.submodules.load = ResetInserter(control.reset)(load)
@@ -117,15 +124,10 @@ class Shell(wiring.Component):
                 m.d.comb += fault.eq(load.fault if self.rom else Mux(load.fault.valid, load.fault, fetch.fault))
             else:
                 m.d.comb += fault.eq(faults[code])
+        connect_orders(m, registers, control, dispatch, self.irq)
         m.d.comb += [
-            control.start.eq(registers.control.start),
-            control.reset_order.eq(registers.control.reset),
             control.ended.eq(dispatch.ended & (self.rom or fetch.quiet)),
             control.quiet.eq((self.rom or fetch.quiet) & load.quiet & store.quiet),
-            registers.clear.eq(control.reset),
-            registers.irq_status_set.done.eq(control.done_event),
-            registers.irq_status_set.error.eq(control.error_event),
-            self.irq.eq((Value.cast(registers.irq_status) & Value.cast(registers.irq_enable)).any()),
             registers.status.busy.eq(control.run),
             registers.status.done.eq(control.done),
             registers.status.error.eq(control.error),
@@ -143,10 +145,7 @@ class Shell(wiring.Component):
         wiring.connect(m, fetch.instructions, dispatch.instructions)
         wiring.connect(m, dispatch.units[Queue.LOAD], load.commands)
         wiring.connect(m, dispatch.units[Queue.STORE], store.commands)
-        for region in range(REGION_COUNT):
-            low, high = registers.region_base_lo[region], registers.region_base_hi[region]
-            for unit in transfers:
-                m.d.comb += [unit.bases.low[region].eq(low), unit.bases.high[region].eq(high)]
+        connect_bases(m, registers, transfers, self.parameters.space)
         m.d.comb += [
             fetch.start.eq(control.launch),
             load.halt.eq(~control.run),

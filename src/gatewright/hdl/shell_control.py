@@ -8,7 +8,7 @@ from gatewright.hdl.axi import ADDRESS_WIDTH
 from gatewright.hdl.burst import FAULT
 from gatewright.hdl.csr_map import INDEX_WIDTH, ErrorCode
 
-__all__ = ["FAULT_CODES", "RunControl", "RunCounters"]
+__all__ = ["FAULT_CODES", "LayerTimer", "RunControl", "RunCounters"]
 
 FAULT_CODES = tuple(code for code in ErrorCode if code is not ErrorCode.NONE)
 
@@ -139,4 +139,31 @@ class RunCounters(wiring.Component):
                 m.d.sync += counter.eq(0)
             with m.Elif(self.run):
                 m.d.sync += counter.eq(counter + event)
+        return m
+
+
+class LayerTimer(wiring.Component):
+    """Counts cycles of one layer: while as many layers as `layer` - 1 have completed since `clear`, and `run`.
+
+    `completed` comes once for each layer; `count` goes up every `divisor` + 1 cycles.
+    """
+
+    clear: In(1)
+    run: In(1)
+    completed: In(1)
+    layer: In(16)
+    divisor: In(16)
+    count: Out(32)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        current = Signal(16)
+        passed = Signal(16)
+        step = passed >= self.divisor
+        with m.If(self.clear):
+            m.d.sync += [current.eq(1), passed.eq(0), self.count.eq(0)]
+        with m.Elif(self.run):
+            m.d.sync += current.eq(current + self.completed)
+            with m.If(current == self.layer):
+                m.d.sync += [passed.eq(Mux(step, 0, passed + 1)), self.count.eq(self.count + step)]
         return m

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl.axi import ADDRESS_WIDTH, BURST, BURST_BEATS, WriteBeat
-from gatewright.hdl.burst import COMMAND, FAULT, BurstPlan, BurstPlanner, RegionBases, lane_mask
+from gatewright.hdl.burst import COMMAND, FAULT, AddressSpace, BurstPlan, BurstPlanner, RegionBases, lane_mask
 from gatewright.hdl.core_port import READ_LATENCY, SCRATCH_ADDRESS_WIDTH
 from gatewright.hdl.csr_map import INDEX_WIDTH
 from gatewright.hdl.pipeline import delayed
@@ -88,13 +88,14 @@ class StoreUnit(wiring.Component):
     REQUEST_LATENCY = BurstPlanner.LATENCY
     DATA_LATENCY = READ_LATENCY + 2
 
-    def __init__(self, bus_bits: int, outstanding: int = 4) -> None:
+    def __init__(self, bus_bits: int, outstanding: int = 4, space: AddressSpace | None = None) -> None:
         self.bus_bits = bus_bits
+        self.space = space or AddressSpace()
         self.outstanding = outstanding
         super().__init__(
             {
                 "commands": In(stream.Signature(COMMAND)),
-                "bases": In(RegionBases()),
+                "bases": In(RegionBases(self.space.regions)),
                 "halt": In(1),
                 "requests": Out(stream.Signature(BURST)),
                 "beats": Out(stream.Signature(WriteBeat(bus_bits))),
@@ -109,7 +110,7 @@ class StoreUnit(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.planner = planner = BurstPlanner(self.bus_bits // 8)
+        m.submodules.planner = planner = BurstPlanner(self.bus_bits // 8, self.space)
         m.submodules.reader = reader = BeatReader(self.bus_bits, self.outstanding)
         m.submodules.awaited = awaited = StreamQueue(_AWAITED, self.outstanding)
         wiring.connect(m, wiring.flipped(self.commands), planner.commands)
