@@ -88,7 +88,7 @@ def write_report(folder: Path | str, report: Mapping[str, Any]) -> None:
 
 def _write(build: Build, folder: Path, report: Mapping[str, Any]) -> None:
     (folder / "rtl").mkdir()
-    (folder / "rtl" / f"{build.target.top}.v").write_text(build.verilog)
+    (folder / "rtl" / f"{build.target.top_module(build.config)}.v").write_text(build.verilog)
     build.program.save(folder)
     ir.save(build.graph, folder)
     if build.quantisation is not None:
@@ -102,7 +102,7 @@ def _write(build: Build, folder: Path, report: Mapping[str, Any]) -> None:
 
 def _write_driver(build: Build, folder: Path) -> None:
     """The C runtime with its two headers of numbers, and the Python driver with all that it imports."""
-    registers = build.target.register_map(build.config)
+    registers = build.target.register_map_for(build.config, build.program)
     folder.mkdir()
     (folder / "gatewright_registers.h").write_text(c_header(registers))
     (folder / "gatewright_program.h").write_text(c_program(build.program))
@@ -122,7 +122,8 @@ def _write_ipxact(build: Build, folder: Path) -> None:
     pins = build.target.pins(build.config)
     if pins is not None:
         text = f"{build.program.name} on {build.target.summary}"
-        registers, top = build.target.register_map(build.config), build.target.top
+        registers = build.target.register_map_for(build.config, build.program)
+        top = build.target.top_module(build.config)
         write_ipxact(IpCore(top, top, build.verilog, registers, pins, text), folder)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from gatewright.build import Build
 from gatewright.errors import ConfigError
+from gatewright.hdl.pins import Pins
 from gatewright.host import Driver, memory_size
 from gatewright.host.export import registers_of
 from gatewright.inputs import InputSet, join_outputs, split_inputs
@@ -111,12 +112,13 @@ def _simulate(build: Build, integers: list[np.ndarray], options: RunOptions) -> 
     machine, program = build.target, build.program
     with SimulatedBus(
         build.verilog,
-        machine.top,
+        machine.top_module(build.config),
         memory_bytes=memory_size(program),
         data_width=machine.data_width(build.config),
         options=MemoryOptions.named(options.memory) if isinstance(options.memory, str) else options.memory,
         seed=options.seed,
         trace=options.trace,
+        pins=machine.pins(build.config) or Pins(),
     ) as bus:
-        driver = Driver(bus, registers_of(machine.register_map(build.config)), program)
+        driver = Driver(bus, registers_of(machine.register_map_for(build.config, program)), program)
         return driver.run(integers, options.progress)

@@ -24,7 +24,7 @@ __all__ = ["Arrays", "Binding", "LayerInfo", "Program", "Region", "RegionKind", 
 Arrays = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
 """Inputs as a user may give them: the only one, all in order, or by the model's names."""
 
-RegionKind = Literal["program", "constants", "input", "output", "scratch"]
+RegionKind = Literal["program", "rom", "constants", "input", "output", "scratch"]
 
 FORMAT = "gatewright program"
 FORMAT_VERSION = 1
@@ -36,7 +36,8 @@ IMAGE_ALIGNMENT = 64
 class Region:
     """A stretch of memory with a base-address register of its own: region i is reached through base register i.
 
-    `data` is what its first bytes hold when a run begins; the bytes after them may hold anything.
+    `data` is what its first bytes hold when a run begins; the bytes after them may hold anything. The kind `rom` is in
+    no memory: it is the code that the machine holds, and the last region.
     """
 
     name: str
@@ -123,7 +124,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Program:
-    """One machine's code and memory image for one network; the code is region 0, `instruction_count` instructions.
+    """One machine's code and memory image for one network.
+
+    The code, `instruction_count` instructions, is region 0, or, where the machine holds it, the last one.
 
     `config` is the configuration it was lowered for as plain values, `config_digest` what the machine's register says.
     """
@@ -139,8 +142,9 @@ class Program:
     layers: tuple[LayerInfo, ...]
 
     def __post_init__(self) -> None:
-        if not self.regions or self.regions[0].kind != "program":
-            raise ProgramError("region 0 must be of kind 'program'")
+        kinds = [region.kind for region in self.regions]
+        if kinds[:1] != ["program"] and kinds[-1:] != ["rom"]:
+            raise ProgramError("region 0 must be of kind 'program', or the last one of kind 'rom'")
         for binding in (*self.inputs, *self.outputs):
             self._check_binding(binding)
 
@@ -155,6 +159,16 @@ class Program:
                 f"{binding.name!r} must lie within the {region.size} bytes of region {region.name!r}, "
                 f"not at {binding.offset}..{binding.offset + binding.size}"
             )
+
+    @property
+    def code(self) -> bytes:
+        """The instructions."""
+        return next(region.data for region in self.regions if region.kind in ("program", "rom"))
+
+    @property
+    def memory_regions(self) -> tuple[Region, ...]:
+        """The regions that lie in memory: those with a base register."""
+        return tuple(region for region in self.regions if region.kind != "rom")
 
     @property
     def macs(self) -> int:

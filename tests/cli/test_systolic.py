@@ -102,7 +102,7 @@ def test_a_scratchpad_too_small_for_one_tile_says_the_least(samples):
 def test_a_program_for_another_configuration_is_refused(build, samples):
     other = gatewright.compile(LENET, config={"queue_depth": 4}, samples=np.load(samples))
     with simulate(build) as bus, pytest.raises(ProgramError, match="compiled for another configuration of systolic"):
-        Driver(bus, registers_of(build.target.register_map(build.config)), other.program)
+        Driver(bus, registers_of(build.target.register_map_for(build.config, build.program)), other.program)
 
 
 def test_a_bus_error_stops_the_machine_which_then_runs_again(build):
@@ -111,13 +111,13 @@ def test_a_bus_error_stops_the_machine_which_then_runs_again(build):
     with simulate(build) as good:
         base = good.base
     with simulate(build, MemoryOptions(errors=(ErrorRange(base + 4096, 64),))) as bus:
-        driver = Driver(bus, registers_of(build.target.register_map(build.config)), build.program)
+        driver = Driver(bus, registers_of(build.target.register_map_for(build.config, build.program)), build.program)
         with pytest.raises(MachineFault, match=r"stopped: read bus error .* at address 0x"):
             driver.run([x])
         driver.reset()
         assert bus.outstanding == 0
     with simulate(build) as bus:
-        driver = Driver(bus, registers_of(build.target.register_map(build.config)), build.program)
+        driver = Driver(bus, registers_of(build.target.register_map_for(build.config, build.program)), build.program)
         np.testing.assert_array_equal(only(driver.run([x])), expected)
         np.testing.assert_array_equal(only(driver.run([x])), expected)
 
@@ -125,7 +125,7 @@ def test_a_bus_error_stops_the_machine_which_then_runs_again(build):
 def test_an_illegal_instruction_is_named(build):
     (x,) = build.program.encode(random_inputs(build.graph.input_ports, 0))
     with simulate(build) as bus:
-        driver = Driver(bus, registers_of(build.target.register_map(build.config)), build.program)
+        driver = Driver(bus, registers_of(build.target.register_map_for(build.config, build.program)), build.program)
         driver.load()
         driver.write_inputs([x])
         bus.memory[3 * 32 : 4 * 32] = 0
@@ -139,7 +139,7 @@ def test_a_run_without_progress_names_the_oldest_waiting_instruction(build):
     """An instruction that waits for a token which nobody gives."""
     (x,) = build.program.encode(random_inputs(build.graph.input_ports, 0))
     with simulate(build) as bus:
-        driver = Driver(bus, registers_of(build.target.register_map(build.config)), build.program)
+        driver = Driver(bus, registers_of(build.target.register_map_for(build.config, build.program)), build.program)
         driver.load()
         driver.write_inputs([x])
         bus.memory[0] |= 0b100 << 4  # header: opcode 4 bits, then `wait`; bit 2 is the store queue

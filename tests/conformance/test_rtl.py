@@ -43,13 +43,13 @@ def _simulate(
 ) -> tuple[Result, dict[str, ChannelCount]]:
     with SimulatedBus(
         build.verilog,
-        build.target.top,
+        build.target.top_module(build.config),
         memory_bytes=memory_size(build.program),
         data_width=build.target.data_width(build.config),
         options=memory,
         seed=seed,
     ) as bus:
-        driver = Driver(bus, registers_of(build.target.register_map(build.config)), build.program)
+        driver = Driver(bus, registers_of(build.target.register_map_for(build.config, build.program)), build.program)
         return driver.run(inputs), dict(bus.stall_counts)
 
 

@@ -28,7 +28,7 @@ def test_the_schedule_is_that_of_the_program(build, log):
 
 def test_memories_are_those_of_the_design(build, log):
     rom = next(memory for memory in log.memories if memory.path.endswith("rom"))
-    assert rom.bits == 8 * build.program.regions[0].size
+    assert rom.bits == 8 * len(build.program.code)
     assert log.memory_bits // 8 == pytest.approx(build.target.memory_bytes(build.config), abs=64)
 
 
@@ -39,7 +39,7 @@ def test_the_text_has_every_part(build, log):
     assert re.search(rf"^instructions +{build.program.instruction_count:,}$", text, re.MULTILINE)
     assert f"{build.config.rows} rows (pixels) x {build.config.columns} columns (filters)" in text
     assert re.search(r"^rows +\d+$", text, re.MULTILINE)
-    for register in build.target.register_map(build.config):
+    for register in build.target.register_map_for(build.config, build.program):
         assert f"  {register.name}  " in text
     for binding in (*build.program.inputs, *build.program.outputs):
         assert f"  {binding.title}  " in text

@@ -52,7 +52,9 @@ class Registers(wiring.Component):
                 members |= self._members(register)
         super().__init__(members)
         self._stored: dict[str, list[Value]] = {
-            register.name: [Signal(register.width, init=value, name=register.name.lower()) for value in register.initial]
+            register.name: [
+                Signal(register.width, init=value, name=register.name.lower()) for value in register.initial
+            ]
             for register in register_map
             if register.initial and register.name not in self.constants
         }
@@ -106,7 +108,8 @@ class Registers(wiring.Component):
             if register.access is Access.REQUEST:
                 self._end_request(m, register)
             if register.name in self._stored:
-                m.d.comb += [out.eq(held) for out, held in zip(self._members_of(register), self._words(register))]
+                held = zip(self._members_of(register), self._words(register), strict=True)
+                m.d.comb += [out.eq(value) for out, value in held]
         m.d.comb += self.bus.write_error.eq(not self.register_map.forgiving)
         for register in self.register_map:
             if register.access is not Access.READ:

@@ -34,8 +34,6 @@ class NngenRegisters:
     """
 
     bases: Sequence[tuple[str, int]]
-    space: int = 0
-    """Bytes of all regions as `bases` place them."""
     headers: tuple[int, int, int, int] = (0, 0, 0, 0)
     offset: int = 0
     """Initial value of GLOBAL_OFFSET."""
@@ -94,7 +92,10 @@ def _between(given: NngenRegisters) -> list[Register]:
             Register("COUNT_STATE", 52, _WRITE, "Layer to count, from 1 on in the program's order; 0: none.", width=16),
             Register("COUNT_DIV", 56, _WRITE, "Cycles of a step of COUNT, minus 1.", width=16),
         ]
-    return [*registers, Register("ADDRESS_SPACE", 124, _READ, "Bytes of all regions, as they lie without BASE written.")]
+    return [
+        *registers,
+        Register("ADDRESS_SPACE", 124, _READ, "Bytes of all regions, as they lie without BASE written."),
+    ]
 
 
 def _places(given: NngenRegisters, at: int) -> list[Register]:

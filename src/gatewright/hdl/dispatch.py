@@ -48,8 +48,9 @@ def _is_one_of(value: Value, members: Collection[int]) -> Value:
 class InstructionDecoder(wiring.Component):
     """Says where an instruction goes: `queue` is one-hot, or it `is_end`, or it is illegal (neither).
 
-    Illegal are: an opcode that the rules do not name, a transfer with a memory or region they do not name, with a count or
-    length of 0, an instruction that waits for a token of its own queue or signals it, and reserved bits that are not 0.
+    Illegal are: an opcode that the rules do not name, a transfer with a memory or region they do not name, with a
+    count or length of 0, an instruction that waits for a token of its own queue or signals it, and reserved bits that
+    are not 0.
     """
 
     def __init__(self, rules: DispatchRules) -> None:

@@ -1,6 +1,6 @@
 """The shell: everything of a machine but its core."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,15 +45,15 @@ class ShellParameters:
     program: tuple[int, ...] = ()
     """The instructions of a machine with its program in ROM; without them, they are fetched from memory."""
     register_map: RegisterMap = REGISTER_MAP
-    numbers: Mapping[str, int | list[int]] = field(default_factory=dict)
+    numbers: Mapping[str, int | Sequence[int]] = field(default_factory=dict)
     """Values of registers that never change and are this map's alone."""
-    space: AddressSpace = AddressSpace()
+    space: AddressSpace = field(default_factory=AddressSpace)
 
     def __post_init__(self) -> None:
         if len(self.capabilities) > CAPABILITY_SPACE:
             raise ValueError(f"Capabilities must be at most {CAPABILITY_SPACE}, not {len(self.capabilities)}")
 
-    def constants(self) -> dict[str, int | list[int]]:
+    def constants(self) -> dict[str, int | Sequence[int]]:
         """Registers that never change."""
         return {
             "ID": SHELL_ID,

@@ -57,7 +57,7 @@ def _nngen_orders(m: Module, registers: Any, control: RunControl, irq: Signal) -
         control.reset_order.eq(registers.reset & ~control.resetting),
         registers.start_taken.eq(control.launch | control.error | control.reset),
         registers.reset_taken.eq(control.reset),
-        registers.busy.eq(control.run | control.resetting | registers.reset),
+        registers.busy.eq(control.run | control.resetting | registers.reset | registers.start),
     ]
     if "ISR" not in registers.register_map:
         return

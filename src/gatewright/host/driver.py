@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewright.errors import DataError, MachineFault, ProgramError
 from gatewright.host.bus import Bus
+from gatewright.host.orders import orders_of
 from gatewright.host.registers import Registers
 from gatewright.program import Program, Result
 
@@ -27,7 +28,7 @@ def memory_size(program: Program) -> int:
 def _placement(program: Program) -> list[int]:
     """Offset of each region, and then the end."""
     offsets = [0]
-    for region in program.regions:
+    for region in program.memory_regions:
         offsets.append(offsets[-1] + -(-region.size // REGION_ALIGNMENT) * REGION_ALIGNMENT)
     return offsets
 
@@ -46,6 +47,7 @@ class Driver:
         self._registers = registers
         self._program = program
         self._placement = _placement(program)
+        self._orders = orders_of(bus, registers)
         self._check_machine()
 
     def run(self, inputs: Sequence[np.ndarray], progress: Callable[[int], None] | None = None) -> Result:
@@ -66,12 +68,9 @@ class Driver:
         base, memory = self._bus.base, self._bus.memory
         if len(memory) < self._placement[-1]:
             raise ProgramError(f"memory must have at least {self._placement[-1]} bytes, not {len(memory)}")
-        for index, (region, offset) in enumerate(zip(self._program.regions, self._placement, strict=False)):
+        for region, offset in zip(self._program.memory_regions, self._placement, strict=False):
             memory[offset : offset + len(region.data)] = np.frombuffer(region.data, np.uint8)
-            self._write("REGION_BASE_LO", base + offset & 0xFFFF_FFFF, index)
-            self._write("REGION_BASE_HI", base + offset >> 32, index)
-        self._write("PROGRAM_LENGTH", self._program.instruction_count)
-        self._write("IRQ_ENABLE", self._registers.mask("IRQ_ENABLE.done", "IRQ_ENABLE.error"))
+        self._orders.place(base, self._placement[:-1], self._program.instruction_count)
 
     def write_inputs(self, inputs: Sequence[np.ndarray]) -> None:
         """Write graph integers, in the order of `Program.inputs`."""
@@ -83,8 +82,8 @@ class Driver:
             self._bus.memory[start : start + binding.size] = np.frombuffer(binding.pack(array), np.uint8)
 
     def start(self) -> None:
-        self._write("IRQ_STATUS", self._registers.mask("IRQ_STATUS.done", "IRQ_STATUS.error"))
-        self._write("CONTROL", self._registers.mask("CONTROL.start"))
+        self._orders.acknowledge()
+        self._orders.start()
 
     def wait(self, progress: Callable[[int], None] | None = None) -> None:
         """Wait for the end of the run.
@@ -95,7 +94,7 @@ class Driver:
             If the machine stops with an error or gets no further; the message says why, and which instruction waits.
         """
         before: tuple[int, ...] = ()
-        while not self._bus.wait_interrupt():
+        while not self._orders.wait():
             now = self._activity()
             if now == before:
                 raise MachineFault(self._describe_stillness())
@@ -103,13 +102,13 @@ class Driver:
             if progress is not None:
                 progress(self.cycles())
         status = self._read("STATUS")
-        self._write("IRQ_STATUS", self._registers.mask("IRQ_STATUS.done", "IRQ_STATUS.error"))
+        self._orders.acknowledge()
         if self._registers.extract("STATUS.error", status):
             raise MachineFault(self._describe_error(status))
 
     def reset(self) -> None:
         """Soft reset: outstanding bursts end, then the machine is as before its first run."""
-        self._write("CONTROL", self._registers.mask("CONTROL.reset"))
+        self._orders.reset()
         for _ in range(_RESET_POLLS):
             if not self._read("STATUS"):
                 return
@@ -214,13 +213,10 @@ class Driver:
 
     def _name_address(self, address: int) -> str:
         offset = address - self._bus.base
-        for region, start in zip(self._program.regions, self._placement, strict=False):
+        for region, start in zip(self._program.memory_regions, self._placement, strict=False):
             if start <= offset < start + region.size:
                 return f"region {region.name!r} + {offset - start:#x}"
         return "in no region"
 
     def _read(self, name: str, index: int = 0) -> int:
         return self._bus.read32(self._registers.offset(name, index))
-
-    def _write(self, name: str, value: int, index: int = 0) -> None:
-        self._bus.write32(self._registers.offset(name, index), value)

@@ -71,7 +71,7 @@ def _program_lines(program: Program) -> Iterator[str]:
     yield '#include "gatewright.h"'
     yield ""
     yield "static const gw_region gw_the_regions[] = {"
-    for region, offset in zip(program.regions, program.image_offsets(), strict=True):
+    for region, offset in zip(program.memory_regions, program.image_offsets(), strict=False):
         yield f"    {{{region.size}u, {offset}u, {len(region.data)}u}}, /* {region.name} */"
     yield "};"
     for kind, bindings in (("inputs", program.inputs), ("outputs", program.outputs)):
@@ -79,7 +79,8 @@ def _program_lines(program: Program) -> Iterator[str]:
         yield from (_tensor_line(binding) for binding in bindings)
         yield "};"
     yield "static const gw_program gw_the_program = {"
-    yield f"    {program.config_digest:#010x}u, {program.instruction_count}u, {len(program.regions)}u, gw_the_regions,"
+    regions = f"{len(program.memory_regions)}u, gw_the_regions"
+    yield f"    {program.config_digest:#010x}u, {program.instruction_count}u, {regions},"
     yield f"    {len(program.inputs)}u, gw_the_inputs, {len(program.outputs)}u, gw_the_outputs,"
     yield "};"
     yield ""

@@ -22,7 +22,7 @@ def build_manifest(build: Build, folder: Path) -> dict[str, Any]:
         "target": build.program.target,
         "config": dict(build.program.config),
         "config_digest": build.program.config_digest,
-        "top": build.target.top,
+        "top": build.target.top_module(build.config),
         "inputs": [_describe(port) for port in build.graph.input_ports],
         "outputs": [_describe(port) for port in build.graph.output_ports],
         "files": {str(path.relative_to(folder)): _hash(path) for path in files},

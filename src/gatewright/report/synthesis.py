@@ -128,14 +128,14 @@ def synthesis_log(build: Build, memory_map: Iterable[MemoryRow] | None = None) -
         program.target,
         {name: value for name, value in program.config.items() if value != ""},
         tuple(stages),
-        Outline(build.verilog).memories(machine.top),
+        Outline(build.verilog).memories(machine.top_module(build.config)),
         tuple(Engine(name, text) for name, text in machine.engines(build.config)),
         {
             "instructions": program.instruction_count,
-            "program, bytes": program.regions[0].size,
+            "program, bytes": len(program.code),
             "layers": len(program.layers),
         },
-        tuple(machine.register_map(build.config)),
+        tuple(machine.register_map_for(build.config, program)),
         tuple(memory_map if memory_map is not None else _regions(program)),
     )
 
@@ -147,7 +147,7 @@ def _engine(build: Build, operator: str) -> str:
 
 def _regions(program: Program) -> Iterator[MemoryRow]:
     """Each region, and the tensors in it by their offsets."""
-    for index, region in enumerate(program.regions):
+    for index, region in enumerate(program.memory_regions):
         if region.size:
             yield MemoryRow(0, region.size - 1, f"region {index}", region.kind, region.name)
             for kind, bindings in (("input", program.inputs), ("output", program.outputs)):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from gatewright.hdl.pins import Pins
 from gatewright.locks import file_lock
 from gatewright.sim.cache import cache_folder, trim
 from gatewright.sim.verilator import (
@@ -20,7 +21,7 @@ from gatewright.sim.verilator import (
     verilator_version,
 )
 
-__all__ = ["BuiltModel", "Port", "build"]
+__all__ = ["BuiltModel", "Port", "build", "pin_defines"]
 
 _FORMAT = 1
 _PREFIX = "Vtop"
@@ -101,6 +102,20 @@ def build(
     os.utime(model)
     ports = json.loads((model / "ports.json").read_text())
     return BuiltModel(model / "model.so", tuple(Port(**port) for port in ports))
+
+
+def pin_defines(pins: Pins | None) -> tuple[str, ...]:
+    """What tells the harness the names of a design's pins; none are those of `Pins()`."""
+    if pins is None or pins == Pins():
+        return ()
+    return (
+        f"GW_CLOCK={pins.clock}",
+        f"GW_RESET={pins.reset}",
+        f"GW_RESET_LEVEL={int(not pins.reset_active_low)}",
+        f"GW_INTERRUPT={pins.interrupt or 'no_interrupt'}",
+        f"GW_MASTER={pins.master}",
+        f"GW_SLAVE={pins.slave}",
+    )
 
 
 def _tidy(home: Path) -> None:

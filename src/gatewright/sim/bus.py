@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from gatewright.errors import ConfigError, MachineFault
-from gatewright.sim.build import Port, build
+from gatewright.hdl.pins import Pins
+from gatewright.sim.build import Port, build, pin_defines
 from gatewright.sim.memory import MEMORIES, MemoryOptions
 from gatewright.sim.model import Model
 
@@ -19,8 +20,7 @@ __all__ = ["ChannelCount", "SimulatedBus"]
 DEFAULT_BASE = 0x8000_0000
 DEFAULT_WAIT = 100_000
 _RESPONSES = ("OKAY", "EXOKAY", "SLVERR", "DECERR")
-_CHANNELS = ("m_axi_ar", "m_axi_r", "m_axi_aw", "m_axi_w", "m_axi_b")
-_LITE_CHANNELS = ("s_axi_ar", "s_axi_r", "s_axi_aw", "s_axi_w", "s_axi_b")
+_CHANNELS = ("ar", "r", "aw", "w", "b")
 _PAYLOADS = {"ar": ("addr",), "aw": ("addr",), "w": ("data",), "r": ("data",), "b": ()}
 _MASTER_PAYLOADS = {**_PAYLOADS, "ar": ("addr", "len"), "aw": ("addr", "len"), "w": ("data", "strb", "last")}
 
@@ -75,7 +75,8 @@ class SimulatedBus:
 
     Time passes in register accesses, `wait_interrupt` and `step`, and nowhere else. `memory` starts as noise, as do the
     machine's own memories, both by `seed`; the machine sees it at `base`, and anything beside it answers DECERR.
-    When the machine breaks a rule of AXI, what runs at that moment raises `ProtocolError`, and so does all after it.
+    `pins` are the names of its pins. When the machine breaks a rule of AXI, what runs at that moment raises
+    `ProtocolError`, and so does all after it.
     """
 
     def __init__(
@@ -89,13 +90,15 @@ class SimulatedBus:
         seed: int = 0,
         base: int = DEFAULT_BASE,
         trace: Path | None = None,
+        pins: Pins | None = None,
     ) -> None:
+        self._pins = pins or Pins()
         if data_width not in (32, 64, 128, 256):
             raise ConfigError(f"Width of the bus must be 32, 64, 128 or 256, not {data_width}")
-        defines = [f"GW_BUS_BYTES={data_width // 8}"]
-        check = partial(_check_ports, top, data_width)
+        defines = [f"GW_BUS_BYTES={data_width // 8}", *pin_defines(pins)]
+        check = partial(_check_ports, top, data_width, self._pins)
         built = build(verilog, top, ["bus.cpp"], defines=defines, trace=trace is not None, check=check)
-        self._model = Model(built, seed=seed, trace=trace)
+        self._model = Model(built, seed=seed, trace=trace, pins=pins)
         self._library = _declare(self._model.library)
         self._memory = np.frombuffer(np.random.default_rng(seed).bytes(memory_bytes), np.uint8).copy()
         self._base = base
@@ -148,9 +151,9 @@ class SimulatedBus:
 
     @property
     def stall_counts(self) -> Mapping[str, ChannelCount]:
-        """Transfers and held cycles of each channel, by its prefix (`m_axi_ar`, `s_axi_w`)."""
+        """Transfers and held cycles of each channel, by what its pins' names begin with (`m_axi_ar`, `s_axi_w`)."""
         values = self._library.gw_bus_counters(self._bus)
-        names = (*_CHANNELS, *_LITE_CHANNELS)
+        names = [f"{side}{channel}" for side in (self._pins.master, self._pins.slave) for channel in _CHANNELS]
         return {name: ChannelCount(*values[3 * i : 3 * i + 3]) for i, name in enumerate(names)}
 
     def read32(self, offset: int) -> int:
@@ -202,15 +205,14 @@ class SimulatedBus:
         return self._model.check(status)
 
 
-def _check_ports(top: str, data_width: int, ports: Sequence[Port]) -> None:
-    wanted = {"clk", "rst", "irq"}
-    for payloads, channels in ((_MASTER_PAYLOADS, _CHANNELS), (_PAYLOADS, _LITE_CHANNELS)):
-        for channel in channels:
-            signals = ("valid", "ready", *payloads[channel.rsplit("_", 1)[1]])
-            wanted |= {channel + signal for signal in signals}
+def _check_ports(top: str, data_width: int, pins: Pins, ports: Sequence[Port]) -> None:
+    wanted = {pins.clock, pins.reset, *([pins.interrupt] if pins.interrupt else [])}
+    for side, payloads in ((pins.master, _MASTER_PAYLOADS), (pins.slave, _PAYLOADS)):
+        for channel in _CHANNELS:
+            wanted |= {f"{side}{channel}{signal}" for signal in ("valid", "ready", *payloads[channel])}
     if missing := sorted(wanted - {port.name for port in ports}):
         raise ConfigError(f"Module {top} must have the ports of a machine; these are missing: {', '.join(missing)}")
-    width = next(port.width for port in ports if port.name == "m_axi_rdata")
+    width = next(port.width for port in ports if port.name == f"{pins.master}rdata")
     if width != data_width:
         raise ConfigError(f"Data of {top}'s AXI4 master must be {data_width} bits wide, not {width}")
 

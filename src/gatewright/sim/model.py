@@ -10,7 +10,8 @@ from amaranth.lib import wiring
 
 from gatewright.errors import GatewrightError, MachineFault
 from gatewright.hdl import emit_verilog
-from gatewright.sim.build import BuiltModel, Port, build
+from gatewright.hdl.pins import Pins
+from gatewright.sim.build import BuiltModel, Port, build, pin_defines
 
 __all__ = ["Model", "ProtocolError"]
 
@@ -24,10 +25,13 @@ class Model:
 
     Outputs that depend on inputs within the cycle follow `set` at once. Memories and whatever else the design leaves
     open start as noise drawn from `seed`, inputs as zero. Use it in a `with`, or `close` it. `library` and `handle` are
-    for those who add C++ of their own to the model.
+    for those who add C++ of their own to the model. `pins` names clock and reset as the model was built with them.
     """
 
-    def __init__(self, built: BuiltModel, *, seed: int = 0, trace: Path | None = None) -> None:
+    def __init__(
+        self, built: BuiltModel, *, seed: int = 0, trace: Path | None = None, pins: Pins | None = None
+    ) -> None:
+        self._pins = pins or Pins()
         self.library = _load(built.library)
         self.handle = self.library.gw_open(seed & 0xFFFF_FFFF, str(trace or "").encode())
         self._ports = {port.name: port for port in built.ports}
@@ -37,9 +41,15 @@ class Model:
                 self.set(port.name, 0)  # the noise of the start is for what the design holds, not for what it is given
 
     @classmethod
-    def from_verilog(cls, verilog: str, top: str, *, seed: int = 0, trace: Path | None = None) -> Self:
-        """Build (or find in the cache) and start the module `top`; `trace` names a VCD file to write."""
-        return cls(build(verilog, top, trace=trace is not None), seed=seed, trace=trace)
+    def from_verilog(
+        cls, verilog: str, top: str, *, seed: int = 0, trace: Path | None = None, pins: Pins | None = None
+    ) -> Self:
+        """Build (or find in the cache) and start the module `top`; `trace` names a VCD file to write.
+
+        `pins` names its clock and reset, where they are not `clk` and `rst`.
+        """
+        built = build(verilog, top, defines=pin_defines(pins), trace=trace is not None)
+        return cls(built, seed=seed, trace=trace, pins=pins)
 
     @classmethod
     def of(cls, component: wiring.Component, *, seed: int = 0, trace: Path | None = None) -> Self:
@@ -92,11 +102,12 @@ class Model:
         self._settled = True
 
     def reset(self, count: int = 2) -> None:
-        """Hold `rst` for some cycles, where the design has one."""
-        if "rst" in self._ports:
-            self.set("rst", 1)
+        """Hold the reset for some cycles, where the design has one."""
+        name, active = self._pins.reset, int(not self._pins.reset_active_low)
+        if name in self._ports:
+            self.set(name, active)
             self.tick(count)
-            self.set("rst", 0)
+            self.set(name, 1 - active)
 
     def close(self) -> None:
         """End the simulation and its trace; the model is of no use afterwards."""

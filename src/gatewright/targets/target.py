@@ -7,7 +7,7 @@ import inspect
 import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
@@ -106,9 +106,17 @@ class Target(ABC, Generic[Config]):
         """The Verilog of the machine for this program; another one only where a machine is made for one network."""
         return self.hardware(config)
 
+    def top_module(self, config: Config) -> str:
+        """Name of the top module of this configuration's Verilog."""
+        return self.top
+
     @abstractmethod
     def register_map(self, config: Config) -> Any:
         """The register table that generates hardware, C header and docs, as the driver reads it."""
+
+    def register_map_for(self, config: Config, program: Program) -> Any:
+        """The register table of the machine for this program; see `hardware_for`."""
+        return self.register_map(config)
 
     def pins(self, config: Config) -> Pins | None:
         """The ports of the top module that are no bus; None of a machine that is no hardware."""
@@ -197,13 +205,19 @@ class Target(ABC, Generic[Config]):
 
 def _field_docstrings(record: type) -> dict[str, str]:
     """The text that stands below each field of a class."""
+    inherited = [_field_docstrings(base) for base in reversed(record.__bases__) if is_dataclass(base)]
     definition = ast.parse(textwrap.dedent(inspect.getsource(record))).body[0]
     assert isinstance(definition, ast.ClassDef)
     return {
-        field.target.id: " ".join(below.value.value.split())
-        for field, below in pairwise(definition.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+        **{name: text for texts in inherited for name, text in texts.items()},
+        **{
+            field.target.id: " ".join(below.value.value.split())
+            for field, below in pairwise(definition.body)
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            if isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+            and isinstance(below.value.value, str)
+        },
     }
 
 

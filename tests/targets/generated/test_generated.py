@@ -120,13 +120,14 @@ def test_rtl_equals_the_model(case: str) -> None:
     for memory in ("default", "stalls"):
         with SimulatedBus(
             build.verilog,
-            MACHINE.top,
+            MACHINE.top_module(build.config),
             memory_bytes=memory_size(build.program),
             data_width=build.config.bus_bits,
             options=MemoryOptions.named(memory),
             seed=5,
+            pins=MACHINE.pins(build.config),
         ) as bus:
-            driver = Driver(bus, registers_of(MACHINE.register_map(build.config)), build.program)
+            driver = Driver(bus, registers_of(MACHINE.register_map_for(build.config, build.program)), build.program)
             for _ in range(2):  # the program in ROM starts anew
                 result = driver.run(inputs)
                 for name, values in expected.outputs.items():
@@ -141,10 +142,16 @@ def test_a_machine_refuses_the_program_of_another_network() -> None:
     first = compile(_graph("residual_chain"), "generated", {"multipliers": 16})  # type: ignore[arg-type]
     other = compile(_graph("moves"), "generated", {"multipliers": 16})  # type: ignore[arg-type]
     with (
-        SimulatedBus(first.verilog, MACHINE.top, memory_bytes=memory_size(other.program), data_width=32) as bus,
+        SimulatedBus(
+            first.verilog,
+            MACHINE.top_module(first.config),
+            memory_bytes=memory_size(other.program),
+            data_width=32,
+            pins=MACHINE.pins(first.config),
+        ) as bus,
         pytest.raises(ProgramError),
     ):
-        Driver(bus, registers_of(MACHINE.register_map(other.config)), other.program)
+        Driver(bus, registers_of(MACHINE.register_map_for(other.config, other.program)), other.program)
 
 
 def test_there_is_no_machine_without_a_network() -> None:

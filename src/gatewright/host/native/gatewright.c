@@ -7,13 +7,76 @@
 
 #define REGION_ALIGNMENT 4096u
 #define RESET_POLLS 100000u
-#define EVENTS (GW_IRQ_STATUS_DONE_MASK | GW_IRQ_STATUS_ERROR_MASK)
-
 static uint32_t read_register(const gw_bus *bus, uint32_t offset) { return bus->read32(bus->context, offset); }
 
 static void write_register(const gw_bus *bus, uint32_t offset, uint32_t value) {
     bus->write32(bus->context, offset, value);
 }
+
+/* Orders. They differ between the machine's own register map and those of NNgen. */
+#ifdef GW_CONTROL
+
+#define EVENTS (GW_IRQ_STATUS_DONE_MASK | GW_IRQ_STATUS_ERROR_MASK)
+
+static int is_reachable(const gw_bus *bus) { return bus->size != 0; }
+
+static void place_region(const gw_bus *bus, uint32_t index, uint64_t offset) {
+    const uint64_t address = bus->base + offset;
+    write_register(bus, GW_REGION_BASE_LO + index * GW_REGION_BASE_LO_STRIDE, (uint32_t)address);
+    write_register(bus, GW_REGION_BASE_HI + index * GW_REGION_BASE_HI_STRIDE, (uint32_t)(address >> 32));
+}
+
+static void prepare(const gw_bus *bus, const gw_program *program) {
+    write_register(bus, GW_PROGRAM_LENGTH, program->instruction_count);
+    write_register(bus, GW_IRQ_ENABLE, EVENTS);
+}
+
+static void start(const gw_bus *bus) { write_register(bus, GW_CONTROL, GW_CONTROL_START_MASK); }
+static void order_reset(const gw_bus *bus) { write_register(bus, GW_CONTROL, GW_CONTROL_RESET_MASK); }
+static void acknowledge(const gw_bus *bus) { write_register(bus, GW_IRQ_STATUS, EVENTS); }
+static int wait_for_end(const gw_bus *bus) { return bus->wait_interrupt(bus->context); }
+
+#else
+
+#define BUSY_POLLS 10000u
+
+static int is_reachable(const gw_bus *bus) { return bus->base + bus->size <= (uint64_t)1 << 32; }
+
+static void place_region(const gw_bus *bus, uint32_t index, uint64_t offset) {
+    write_register(bus, GW_BASE + index * GW_BASE_STRIDE, (uint32_t)offset);
+}
+
+static void prepare(const gw_bus *bus, const gw_program *program) {
+    (void)program;
+    write_register(bus, GW_GLOBAL_OFFSET, (uint32_t)bus->base);
+#ifdef GW_IER
+    write_register(bus, GW_IER, GW_IER_BUSY_MASK);
+#endif
+}
+
+static void start(const gw_bus *bus) { write_register(bus, GW_START, 1); }
+static void order_reset(const gw_bus *bus) { write_register(bus, GW_RESET, 1); }
+
+static void acknowledge(const gw_bus *bus) {
+#ifdef GW_IAR
+    write_register(bus, GW_IAR, GW_IAR_BUSY_MASK | GW_IAR_EXTERN_MASK);
+#else
+    (void)bus;
+#endif
+}
+
+static int wait_for_end(const gw_bus *bus) {
+#ifdef GW_IER
+    return bus->wait_interrupt(bus->context);
+#else
+    for (uint32_t i = 0; i < BUSY_POLLS; i++)
+        if (read_register(bus, GW_BUSY) == 0)
+            return 1;
+    return 0;
+#endif
+}
+
+#endif
 
 /* Offset in memory of region `index`; of the first one after the last: the memory needed. */
 static uint64_t place(const gw_program *program, uint32_t index) {
@@ -31,7 +94,7 @@ static gw_status check_machine(const gw_bus *bus, const gw_program *program) {
 
 gw_status gw_load(const gw_bus *bus, const gw_program *program, const uint8_t *image) {
     gw_status status = check_machine(bus, program);
-    if (status == GW_OK && place(program, program->region_count) > bus->size)
+    if (status == GW_OK && (place(program, program->region_count) > bus->size || !is_reachable(bus)))
         status = GW_TOO_LITTLE_MEMORY;
     if (status == GW_OK && read_register(bus, GW_STATUS) != 0)
         status = gw_reset(bus);
@@ -39,13 +102,11 @@ gw_status gw_load(const gw_bus *bus, const gw_program *program, const uint8_t *i
         return status;
     for (uint32_t i = 0; i < program->region_count; i++) {
         const gw_region *region = &program->regions[i];
-        const uint64_t offset = place(program, i), address = bus->base + offset;
+        const uint64_t offset = place(program, i);
         memcpy(bus->memory + offset, image + region->image_offset, region->image_size);
-        write_register(bus, GW_REGION_BASE_LO + i * GW_REGION_BASE_LO_STRIDE, (uint32_t)address);
-        write_register(bus, GW_REGION_BASE_HI + i * GW_REGION_BASE_HI_STRIDE, (uint32_t)(address >> 32));
+        place_region(bus, i, offset);
     }
-    write_register(bus, GW_PROGRAM_LENGTH, program->instruction_count);
-    write_register(bus, GW_IRQ_ENABLE, EVENTS);
+    prepare(bus, program);
     return GW_OK;
 }
 
@@ -59,21 +120,21 @@ static uint32_t activity(const gw_bus *bus) {
 
 gw_status gw_run(const gw_bus *bus) {
     uint32_t before = ~0u;
-    write_register(bus, GW_IRQ_STATUS, EVENTS);
-    write_register(bus, GW_CONTROL, GW_CONTROL_START_MASK);
-    while (!bus->wait_interrupt(bus->context)) {
+    acknowledge(bus);
+    start(bus);
+    while (!wait_for_end(bus)) {
         const uint32_t now = activity(bus);
         if (now == before)
             return GW_NO_PROGRESS;
         before = now;
     }
     const uint32_t status = read_register(bus, GW_STATUS);
-    write_register(bus, GW_IRQ_STATUS, EVENTS);
+    acknowledge(bus);
     return status & GW_STATUS_ERROR_MASK ? GW_MACHINE_ERROR : GW_OK;
 }
 
 gw_status gw_reset(const gw_bus *bus) {
-    write_register(bus, GW_CONTROL, GW_CONTROL_RESET_MASK);
+    order_reset(bus);
     for (uint32_t i = 0; i < RESET_POLLS; i++)
         if (read_register(bus, GW_STATUS) == 0)
             return GW_OK;

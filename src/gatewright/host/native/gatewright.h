@@ -54,7 +54,7 @@ typedef enum {
     GW_OK = 0,
     GW_NOT_A_MACHINE,       /* ID or version is not the expected one */
     GW_OTHER_CONFIGURATION, /* the program was compiled for another machine */
-    GW_TOO_LITTLE_MEMORY,
+    GW_TOO_LITTLE_MEMORY,   /* or, with 32-bit base registers, not all of it below 4 GiB */
     GW_MACHINE_ERROR,       /* STATUS.error_code says which */
     GW_NO_PROGRESS,
     GW_NO_RESET

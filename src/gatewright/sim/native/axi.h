@@ -7,6 +7,16 @@
 
 #include "stalls.h"
 
+// What the names of the two interfaces' pins begin with.
+#ifndef GW_MASTER
+#define GW_MASTER m_axi_
+#define GW_SLAVE s_axi_
+#endif
+#define GW_JOIN_NOW(prefix, name) prefix##name
+#define GW_JOIN(prefix, name) GW_JOIN_NOW(prefix, name)
+#define MAXI(pin) GW_JOIN(GW_MASTER, pin)
+#define SAXI(pin) GW_JOIN(GW_SLAVE, pin)
+
 // Pins that a machine may leave out read as `absent`, and driving them does nothing.
 #define GW_READ(pin, absent)                             \
     [](auto& pins) -> uint64_t {                         \

@@ -24,52 +24,52 @@ template <class Top> class AxiLiteHost {
     uint32_t answer_code() const { return code; }
 
     void drive() {
-        drive_valid(top.s_axi_arvalid, pending.read_address, stalls.read_address, counters.lite_read_address);
-        drive_valid(top.s_axi_awvalid, pending.write_address, stalls.write_address, counters.lite_write_address);
-        drive_valid(top.s_axi_wvalid, pending.write_data, stalls.write_data, counters.lite_write_data);
-        top.s_axi_araddr = top.s_axi_awaddr = static_cast<std::decay_t<decltype(top.s_axi_araddr)>>(address);
-        top.s_axi_wdata = data;
-        GW_DRIVE(s_axi_wstrb, 0xf);
-        top.s_axi_rready = !pause(stalls.read_data);
-        top.s_axi_bready = !pause(stalls.response);
+        drive_valid(top.SAXI(arvalid), pending.read_address, stalls.read_address, counters.lite_read_address);
+        drive_valid(top.SAXI(awvalid), pending.write_address, stalls.write_address, counters.lite_write_address);
+        drive_valid(top.SAXI(wvalid), pending.write_data, stalls.write_data, counters.lite_write_data);
+        top.SAXI(araddr) = top.SAXI(awaddr) = static_cast<std::decay_t<decltype(top.SAXI(araddr))>>(address);
+        top.SAXI(wdata) = data;
+        GW_DRIVE(SAXI(wstrb), 0xf);
+        top.SAXI(rready) = !pause(stalls.read_data);
+        top.SAXI(bready) = !pause(stalls.response);
     }
 
     void sample() {
-        const bool data_valid = top.s_axi_rvalid, response_valid = top.s_axi_bvalid;
-        const uint64_t data_now = uint64_t{top.s_axi_rdata} << 2 | GW_READ(s_axi_rresp, 0);
-        held_data.check("(register) R", data_valid, top.s_axi_rready, data_now);
-        held_response.check("(register) B", response_valid, top.s_axi_bready, GW_READ(s_axi_bresp, 0));
+        const bool data_valid = top.SAXI(rvalid), response_valid = top.SAXI(bvalid);
+        const uint64_t data_now = uint64_t{top.SAXI(rdata)} << 2 | GW_READ(SAXI(rresp), 0);
+        held_data.check("(register) R", data_valid, top.SAXI(rready), data_now);
+        held_response.check("(register) B", response_valid, top.SAXI(bready), GW_READ(SAXI(bresp), 0));
         if (data_valid && (!pending.read_data || pending.read_address))
             throw Violation("(register) RVALID without a read to answer");
         if (response_valid && (!pending.response || pending.write_address || pending.write_data))
             throw Violation("(register) BVALID without a write to answer");
-        take(top.s_axi_arvalid, top.s_axi_arready, pending.read_address, counters.lite_read_address);
-        take(top.s_axi_awvalid, top.s_axi_awready, pending.write_address, counters.lite_write_address);
-        take(top.s_axi_wvalid, top.s_axi_wready, pending.write_data, counters.lite_write_data);
-        if (answered(data_valid, top.s_axi_rready, counters.lite_read_data)) {
+        take(top.SAXI(arvalid), top.SAXI(arready), pending.read_address, counters.lite_read_address);
+        take(top.SAXI(awvalid), top.SAXI(awready), pending.write_address, counters.lite_write_address);
+        take(top.SAXI(wvalid), top.SAXI(wready), pending.write_data, counters.lite_write_data);
+        if (answered(data_valid, top.SAXI(rready), counters.lite_read_data)) {
             pending.read_data = false;
-            result = top.s_axi_rdata;
-            code = static_cast<uint32_t>(GW_READ(s_axi_rresp, 0));
+            result = top.SAXI(rdata);
+            code = static_cast<uint32_t>(GW_READ(SAXI(rresp), 0));
         }
-        if (answered(response_valid, top.s_axi_bready, counters.lite_write_response)) {
+        if (answered(response_valid, top.SAXI(bready), counters.lite_write_response)) {
             pending.response = false;
-            code = static_cast<uint32_t>(GW_READ(s_axi_bresp, 0));
+            code = static_cast<uint32_t>(GW_READ(SAXI(bresp), 0));
         }
         if (code == EXOKAY) throw Violation("(register) response must not be EXOKAY");
     }
 
     void check_silence() {
-        if (top.s_axi_rvalid || top.s_axi_bvalid) throw Violation("(register) RVALID and BVALID must be low during reset");
+        if (top.SAXI(rvalid) || top.SAXI(bvalid)) throw Violation("(register) RVALID and BVALID must be low during reset");
     }
 
     void reset() {
         pending = {};
         held_data = {};
         held_response = {};
-        top.s_axi_arvalid = top.s_axi_awvalid = top.s_axi_wvalid = 0;
-        top.s_axi_rready = top.s_axi_bready = 0;
-        GW_DRIVE(s_axi_arprot, 0);
-        GW_DRIVE(s_axi_awprot, 0);
+        top.SAXI(arvalid) = top.SAXI(awvalid) = top.SAXI(wvalid) = 0;
+        top.SAXI(rready) = top.SAXI(bready) = 0;
+        GW_DRIVE(SAXI(arprot), 0);
+        GW_DRIVE(SAXI(awprot), 0);
     }
 
   private:

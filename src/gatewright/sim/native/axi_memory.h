@@ -41,7 +41,7 @@ template <class Top> class AxiMemory {
     void sample(uint64_t now) {
         if (options.stall && random.below(32) == 0) check_independence();
         const Request read = read_request(), write = write_request();
-        const bool read_valid = top.m_axi_arvalid, write_valid = top.m_axi_awvalid, data_valid = top.m_axi_wvalid;
+        const bool read_valid = top.MAXI(arvalid), write_valid = top.MAXI(awvalid), data_valid = top.MAXI(wvalid);
         held.read.check("AR", read_valid, ready.read_address, read);
         held.write.check("AW", write_valid, ready.write_address, write);
         count(counters.read_address, read_valid, ready.read_address);
@@ -56,7 +56,7 @@ template <class Top> class AxiMemory {
     }
 
     void check_silence() {
-        if (top.m_axi_arvalid || top.m_axi_awvalid || top.m_axi_wvalid)
+        if (top.MAXI(arvalid) || top.MAXI(awvalid) || top.MAXI(wvalid))
             throw Violation("ARVALID, AWVALID and WVALID must be low during reset");
     }
 
@@ -68,8 +68,8 @@ template <class Top> class AxiMemory {
         ready = {};
         sent.valid = response.valid = false;
         drive_ready();
-        top.m_axi_rvalid = 0;
-        top.m_axi_bvalid = 0;
+        top.MAXI(rvalid) = 0;
+        top.MAXI(bvalid) = 0;
     }
 
     size_t outstanding() const { return reads.size() + writes.size(); }
@@ -85,26 +85,26 @@ template <class Top> class AxiMemory {
     uint64_t jitter() { return options.jitter ? random.below(options.jitter + 1) : 0; }
 
     void drive_ready() {
-        top.m_axi_arready = ready.read_address;
-        top.m_axi_awready = ready.write_address;
-        top.m_axi_wready = ready.write_data;
+        top.MAXI(arready) = ready.read_address;
+        top.MAXI(awready) = ready.write_address;
+        top.MAXI(wready) = ready.write_data;
     }
 
     Request read_request() {
-        return {top.m_axi_araddr, static_cast<uint32_t>(GW_READ(m_axi_arid, 0)), top.m_axi_arlen,
-                static_cast<uint32_t>(GW_READ(m_axi_arsize, BUS_SIZE)), static_cast<uint32_t>(GW_READ(m_axi_arburst, 1))};
+        return {top.MAXI(araddr), static_cast<uint32_t>(GW_READ(MAXI(arid), 0)), top.MAXI(arlen),
+                static_cast<uint32_t>(GW_READ(MAXI(arsize), BUS_SIZE)), static_cast<uint32_t>(GW_READ(MAXI(arburst), 1))};
     }
 
     Request write_request() {
-        return {top.m_axi_awaddr, static_cast<uint32_t>(GW_READ(m_axi_awid, 0)), top.m_axi_awlen,
-                static_cast<uint32_t>(GW_READ(m_axi_awsize, BUS_SIZE)), static_cast<uint32_t>(GW_READ(m_axi_awburst, 1))};
+        return {top.MAXI(awaddr), static_cast<uint32_t>(GW_READ(MAXI(awid), 0)), top.MAXI(awlen),
+                static_cast<uint32_t>(GW_READ(MAXI(awsize), BUS_SIZE)), static_cast<uint32_t>(GW_READ(MAXI(awburst), 1))};
     }
 
     WriteBeat write_beat() {
         WriteBeat beat;
-        memcpy(beat.data, &top.m_axi_wdata, BUS_BYTES);
-        beat.strobes = top.m_axi_wstrb;
-        beat.last = top.m_axi_wlast;
+        memcpy(beat.data, &top.MAXI(wdata), BUS_BYTES);
+        beat.strobes = top.MAXI(wstrb);
+        beat.last = top.MAXI(wlast);
         return beat;
     }
 
@@ -112,12 +112,12 @@ template <class Top> class AxiMemory {
     void check_independence() {
         const Request read = read_request(), write = write_request();
         const WriteBeat beat = write_beat();
-        const bool valid[] = {bool(top.m_axi_arvalid), bool(top.m_axi_awvalid), bool(top.m_axi_wvalid)};
-        top.m_axi_arready ^= 1, top.m_axi_awready ^= 1, top.m_axi_wready ^= 1;
+        const bool valid[] = {bool(top.MAXI(arvalid)), bool(top.MAXI(awvalid)), bool(top.MAXI(wvalid))};
+        top.MAXI(arready) ^= 1, top.MAXI(awready) ^= 1, top.MAXI(wready) ^= 1;
         top.eval();
-        check_same("AR", valid[0], top.m_axi_arvalid, read == read_request());
-        check_same("AW", valid[1], top.m_axi_awvalid, write == write_request());
-        check_same("W", valid[2], top.m_axi_wvalid, beat == write_beat());
+        check_same("AR", valid[0], top.MAXI(arvalid), read == read_request());
+        check_same("AW", valid[1], top.MAXI(awvalid), write == write_request());
+        check_same("W", valid[2], top.MAXI(wvalid), beat == write_beat());
         drive_ready();
         top.eval();
     }
@@ -202,7 +202,7 @@ template <class Top> class AxiMemory {
         const bool paused = pause(stalls.read_data) || resting;
         if (burst && paused) ++counters.read_data.held_by_bench;
         sent.valid = burst && !paused;
-        top.m_axi_rvalid = sent.valid;
+        top.MAXI(rvalid) = sent.valid;
         if (!sent.valid) return;
         sent.index = static_cast<size_t>(burst - reads.data());
         const uint32_t code = response_at(burst->address(), true);
@@ -213,15 +213,15 @@ template <class Top> class AxiMemory {
             memcpy(data, burst->data.data() + uint64_t{burst->beat} * BUS_BYTES, BUS_BYTES);
         else
             copy_out(burst->address(), data);
-        memcpy(&top.m_axi_rdata, data, BUS_BYTES);
-        GW_DRIVE(m_axi_rid, burst->request.id);
-        GW_DRIVE(m_axi_rresp, code);
-        GW_DRIVE(m_axi_rlast, burst->beat == burst->request.length);
+        memcpy(&top.MAXI(rdata), data, BUS_BYTES);
+        GW_DRIVE(MAXI(rid), burst->request.id);
+        GW_DRIVE(MAXI(rresp), code);
+        GW_DRIVE(MAXI(rlast), burst->beat == burst->request.length);
     }
 
     void sample_read_data() {
         if (!sent.valid) return;
-        const bool taken = top.m_axi_rready;
+        const bool taken = top.MAXI(rready);
         counters.read_data.transfers += taken;
         counters.read_data.held_by_machine += !taken;
         if (!taken) return;
@@ -267,18 +267,18 @@ template <class Top> class AxiMemory {
         const bool paused = pause(stalls.write_response);
         if (burst && paused) ++counters.write_response.held_by_bench;
         response.valid = burst && !paused;
-        top.m_axi_bvalid = response.valid;
+        top.MAXI(bvalid) = response.valid;
         if (!response.valid) return;
         response.index = static_cast<size_t>(burst - writes.data());
         for (size_t beat = 0; beat < burst->strobes.size(); ++beat)
             copy_in(burst->request.first_byte() + beat * BUS_BYTES, burst->data.data() + beat * BUS_BYTES, burst->strobes[beat]);
-        GW_DRIVE(m_axi_bid, burst->request.id);
-        GW_DRIVE(m_axi_bresp, burst->response);
+        GW_DRIVE(MAXI(bid), burst->request.id);
+        GW_DRIVE(MAXI(bresp), burst->response);
     }
 
     void sample_write_response() {
         if (!response.valid) return;
-        const bool taken = top.m_axi_bready;
+        const bool taken = top.MAXI(bready);
         counters.write_response.transfers += taken;
         counters.write_response.held_by_machine += !taken;
         if (!taken) return;

@@ -3,6 +3,12 @@
 #include "axi_lite.h"
 #include "axi_memory.h"
 
+#ifndef GW_RESET
+#define GW_RESET rst
+#define GW_RESET_LEVEL 1
+#define GW_INTERRUPT irq
+#endif
+
 namespace {
 
 constexpr int RESET_CYCLES = 4;
@@ -29,7 +35,7 @@ template <class Top> struct Bus {
     }
 
     void reset() {
-        top.rst = 1;
+        top.GW_RESET = GW_RESET_LEVEL;
         for (int i = 0; i < RESET_CYCLES; ++i) {
             memory.reset();
             host.reset();
@@ -37,7 +43,7 @@ template <class Top> struct Bus {
             if (i) memory.check_silence(), host.check_silence();
             model.edge();
         }
-        top.rst = 0;
+        top.GW_RESET = !GW_RESET_LEVEL;
         interrupt = false;
     }
 
@@ -48,7 +54,7 @@ template <class Top> struct Bus {
         model.settle();
         memory.sample(now);
         host.sample();
-        interrupt = top.irq;
+        interrupt = GW_READ(GW_INTERRUPT, 0);
         model.edge();
     }
 

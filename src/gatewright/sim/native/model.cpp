@@ -7,6 +7,10 @@
 #include "verilated_vcd_c.h"
 #endif
 
+#ifndef GW_CLOCK
+#define GW_CLOCK clk
+#endif
+
 #define GW_API extern "C" __attribute__((visibility("default")))
 
 // $stop and failed assertions must reach Python as an error, not end its process.
@@ -56,7 +60,7 @@ struct Model {
     }
 
     template <class T> static void set_clock(T* model, int level) {
-        if constexpr (requires { model->clk; }) model->clk = level;
+        if constexpr (requires { model->GW_CLOCK; }) model->GW_CLOCK = level;
     }
 
     // Before the rising edge: what the outputs say now is what the edge samples.

@@ -99,7 +99,7 @@ def count_cycles(
     reported = {Opcode.LOAD, Opcode.STORE, Operation.COMPUTE}
     instructions = [
         ModelInstruction(step.opcode, queues.get(step.opcode, Queue.COMPUTE), step.fields, step.opcode in reported)
-        for step in decode(program.regions[0].data)
+        for step in decode(program.code)
     ]
     core = _Core(config)
     bases = [0] * len(program.regions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation, parameter_dtype
 from gatewright.targets.array.job import Job, Level
+from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import (
     TapBlock,
@@ -25,7 +26,7 @@ from gatewright.targets.array.tiling import (
     tile_pixels,
     whole,
 )
-from gatewright.targets.array.writer import CONSTANTS, Place, Ring, Writer
+from gatewright.targets.array.writer import Ring, Writer
 
 __all__ = ["Emitter"]
 
@@ -58,7 +59,7 @@ class _Target:
 class Emitter(Writer):
     """Emits layer after layer; `steps` and `constants` are the result."""
 
-    def __init__(self, config: ArrayConfig, memory: Mapping[str, Place], sizes: Callable[[str], int]) -> None:
+    def __init__(self, config: ArrayConfig, memory: MemoryMap, sizes: Callable[[str], int]) -> None:
         super().__init__(config, memory, sizes)
         self._weights = Ring(config.weight_bytes, max(config.bus_bytes, config.weight_word_bytes), wrap=True)
         self._turn = 0
@@ -253,7 +254,7 @@ class Emitter(Writer):
         while done < size:
             at = (start + done) % whole
             length = min(piece, size - done, whole - at)
-            self.load(Memory.WEIGHT, Place(CONSTANTS, offset + done), at, length)
+            self.load(Memory.WEIGHT, Place(self.constants_region, offset + done), at, length)
             done += length
 
     def _load_parameters(self, key: object, job: Job, block: tuple[int, int]) -> int:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
 from gatewright.ir import Graph
 from gatewright.passes import Layer, aliases
-from gatewright.program import Binding, LayerInfo, Program, Region
+from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.emitter import Emitter
 from gatewright.targets.array.job import Job, element_bytes
 from gatewright.targets.array.layers import layers_of, map_layer
-from gatewright.targets.array.placement import LayerUse, Placement, place
+from gatewright.targets.array.memory_map import MemoryMap
+from gatewright.targets.array.placement import LayerUse, place
 from gatewright.targets.array.tiling import least_room
-from gatewright.targets.array.writer import CONSTANTS, Place
 
 __all__ = ["lower"]
 
-_INPUT, _OUTPUT, _SCRATCH = 2, 3, 4
-_LINE = 64  # alignment of tensors in memory, bytes
 
-
-def lower(graph: Graph, config: ArrayConfig, target: str = "systolic", *, proven: bool = True) -> Program:
+def lower(
+    graph: Graph, config: ArrayConfig, target: str = "systolic", *, proven: bool = True, rom: bool = False
+) -> Program:
     """Place the values, cut each layer into instructions, order them with tokens, and (unless told not to) prove it.
+
+    With `rom`, for a machine that holds the program: regions are NNgen's (see `MemoryMap`).
 
     Raises
     ------
@@ -47,7 +48,7 @@ def lower(graph: Graph, config: ArrayConfig, target: str = "systolic", *, proven
         return type.size * element_bytes(type.dtype)
 
     placement = place(uses, size_of, outputs, config)
-    memory, sizes = _memory_map(graph, outputs, placement, size_of)
+    memory = MemoryMap(graph, outputs, placement.memory, size_of, rom=rom)
     emitter = Emitter(config, memory, size_of)
     starts = []
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
@@ -65,16 +66,10 @@ def lower(graph: Graph, config: ArrayConfig, target: str = "systolic", *, proven
         config=asdict(config),
         config_digest=config.digest(),
         instruction_count=len(steps),
-        regions=(
-            Region("program", "program", len(code), code),
-            Region("constants", "constants", max(_LINE, len(emitter.constants)), bytes(emitter.constants)),
-            Region("input", "input", max(_LINE, sizes[_INPUT])),
-            Region("output", "output", max(_LINE, sizes[_OUTPUT])),
-            Region("scratch", "scratch", max(_LINE, placement.scratch_bytes)),
-        ),
+        regions=memory.regions(code, bytes(emitter.constants), placement.scratch_bytes),
         inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory, roots),
         outputs=_bindings(graph, graph.outputs, graph.output_ports, memory, roots),
-        layers=tuple(_info(layer, config, part) for layer, part in zip(layers, parts, strict=True)),
+        layers=tuple(_info(layer, config, part, memory.constants) for layer, part in zip(layers, parts, strict=True)),
     )
 
 
@@ -90,33 +85,18 @@ def _use(layer: Layer, jobs: Sequence[Job]) -> LayerUse:
     )
 
 
-def _memory_map(
-    graph: Graph, outputs: frozenset[str], placement: Placement, size_of: Callable[[str], int]
-) -> tuple[dict[str, Place], dict[int, int]]:
-    """Region and offset of each value in memory, and the sizes of the input and output regions."""
-    memory = {name: Place(_SCRATCH, span.start) for name, span in placement.memory.items()}
-    sizes = {_INPUT: 0, _OUTPUT: 0}
-    given = [value.name for value in graph.inputs]
-    computed = [node.name for node in graph.nodes if node.name in outputs]
-    for region, names in ((_INPUT, given), (_OUTPUT, computed)):
-        for name in names:
-            memory[name] = Place(region, sizes[region])
-            sizes[region] += -(-size_of(name) // _LINE) * _LINE
-    return memory, sizes
-
-
 def _bindings(
-    graph: Graph, names: Sequence[str], ports: Sequence[object], memory: dict[str, Place], roots: object
+    graph: Graph, names: Sequence[str], ports: Sequence[object], memory: MemoryMap, roots: object
 ) -> tuple[Binding, ...]:
     bindings = []
     for name, port in zip(names, ports, strict=True):
-        where = memory[roots.get(name, name)]  # type: ignore[attr-defined]
+        where = memory.places[roots.get(name, name)]  # type: ignore[attr-defined]
         bindings.append(Binding(name, where.region, where.offset, graph.type_of(name), port))  # type: ignore[arg-type]
     return tuple(bindings)
 
 
-def _info(layer: Layer, config: ArrayConfig, steps: Sequence[Step]) -> LayerInfo:
-    loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == CONSTANTS]
+def _info(layer: Layer, config: ArrayConfig, steps: Sequence[Step], constants: int) -> LayerInfo:
+    loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == constants]
     transfer = sum(f["length"] * f["count0"] * f["count1"] for f in loads)
     limit = -(-layer.macs // config.multipliers)
     return LayerInfo(layer.output, layer.main.op.name, layer.macs, limit, transfer)

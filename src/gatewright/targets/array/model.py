@@ -242,7 +242,7 @@ def execute(program: Program, config: ArrayConfig, inputs: Sequence[np.ndarray])
         data = np.frombuffer(binding.pack(array), np.uint8)
         regions[binding.region][binding.offset : binding.offset + len(data)] = data
     machine = Machine(config, regions)
-    for step in decode(program.regions[0].data):
+    for step in decode(program.code):
         machine.step(step)
     return {
         b.name: b.unpack(machine.regions[b.region][b.offset : b.offset + b.size].tobytes()) for b in program.outputs

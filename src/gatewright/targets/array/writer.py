@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.memory_map import MemoryMap, Place
 
-__all__ = ["CONSTANTS", "Place", "Ring", "Writer"]
-
-CONSTANTS = 1  # region of weights, parameters and tables
-
-
-@dataclass(frozen=True)
-class Place:
-    """A value in memory: region and offset of its dense bytes."""
-
-    region: int
-    offset: int
+__all__ = ["Ring", "Writer"]
 
 
 class Ring:
@@ -49,8 +39,9 @@ class Ring:
 class Writer:
     """`steps` and `constants` are the result; `memory` says where values lie, `sizes` how many bytes they have."""
 
-    def __init__(self, config: ArrayConfig, memory: Mapping[str, Place], sizes: Callable[[str], int]) -> None:
-        self.config, self.memory, self.sizes = config, memory, sizes
+    def __init__(self, config: ArrayConfig, memory: MemoryMap, sizes: Callable[[str], int]) -> None:
+        self.config, self.memory, self.sizes = config, memory.places, sizes
+        self.constants_region = memory.constants
         self.steps: list[Step] = []
         self.constants = bytearray()
         self.parameters = Ring(config.parameter_bytes, max(config.bus_bytes, config.parameter_word_bytes))
@@ -112,7 +103,7 @@ class Writer:
 
     def load_constants(self, memory: Memory, key: object, data: bytes, scratch: int) -> None:
         line = self.config.bus_bytes
-        self.load(memory, Place(CONSTANTS, self.pack(key, data)), scratch, -(-len(data) // line) * line)
+        self.load(memory, Place(self.constants_region, self.pack(key, data)), scratch, -(-len(data) // line) * line)
 
     def load_table(self, data: bytes) -> None:
         """Put a table of 256 bytes into its memory unless it is there."""

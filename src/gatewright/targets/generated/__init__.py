@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from gatewright.errors import ConfigError
-from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
+from gatewright.hdl.csr_map import RegisterMap
 from gatewright.hdl.instruction import INSTRUCTION_BYTES
+from gatewright.hdl.nngen_pins import wrap
 from gatewright.hdl.pins import Pins
 from gatewright.ir import Graph
 from gatewright.passes import Pass, to_signed
@@ -41,8 +42,8 @@ class GeneratedTarget(Target[GeneratedConfig]):
 
     def lower(self, graph: Graph, config: GeneratedConfig) -> Program:
         chosen = choose(graph, replace(config, program_bytes=0, program_digest=""))
-        program = lower(graph, chosen.array(), self.name)
-        code = program.regions[0].data
+        program = lower(graph, chosen.array(), self.name, rom=True)
+        code = program.code
         digest = hashlib.sha256(code).hexdigest()[:16]
         chosen = replace(chosen, program_bytes=len(code), program_digest=digest)
         return replace(program, config=asdict(chosen), config_digest=chosen.digest())
@@ -56,13 +57,22 @@ class GeneratedTarget(Target[GeneratedConfig]):
         raise ConfigError("a generated machine holds its program: it is emitted from a compiled network")
 
     def hardware_for(self, config: GeneratedConfig, program: Program) -> str:
-        return emit_machine(config.array(), self.top, _rom(config, program))
+        inside = f"{config.module_name}_machine"
+        machine = emit_machine(config.array(), inside, _rom(config, program))
+        heading = f"// {config.module_name}, written by Gatewright"
+        return f"{heading}\n\n{wrap(config.pins(), config.module_name, inside)}\n{machine}"
 
-    def register_map(self, config: GeneratedConfig) -> RegisterMap:
-        return REGISTER_MAP
+    def top_module(self, config: GeneratedConfig) -> str:
+        return config.module_name
 
     def pins(self, config: GeneratedConfig) -> Pins:
-        return Pins()
+        return config.pins()
+
+    def register_map(self, config: GeneratedConfig) -> RegisterMap:
+        raise ConfigError("a generated machine's register map depends on its program: it comes with a compiled network")
+
+    def register_map_for(self, config: GeneratedConfig, program: Program) -> RegisterMap:
+        return config.registers(program)
 
     def engines(self, config: GeneratedConfig) -> tuple[tuple[str, str], ...]:
         return engines(config.array())
@@ -90,6 +100,16 @@ class GeneratedTarget(Target[GeneratedConfig]):
 
 
 def _rom(config: GeneratedConfig, program: Program) -> Rom:
-    code = program.regions[0].data
+    code = program.code
     words = [code[at : at + INSTRUCTION_BYTES] for at in range(0, len(code), INSTRUCTION_BYTES)]
-    return Rom(tuple(int.from_bytes(word, "little") for word in words), config.digest())
+    numbers = {
+        name: value if isinstance(value, int) else tuple(value)
+        for name, value in config.register_values(program).items()
+    }
+    return Rom(
+        tuple(int.from_bytes(word, "little") for word in words),
+        config.digest(),
+        config.registers(program),
+        tuple(numbers.items()),
+        config.space(program),
+    )

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, fields
 
 from gatewright.errors import ConfigError
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.generated.boundary import BoundaryConfig
 
 __all__ = ["GeneratedConfig"]
 
 
 @dataclass(frozen=True)
-class GeneratedConfig:
+class GeneratedConfig(BoundaryConfig):
     """What the machine may cost, and what is wished for; 0 leaves the choice to the compiler.
 
     After lowering no parameter is 0 but `multiplier_width`, for a machine that only shifts.
@@ -28,8 +29,6 @@ class GeneratedConfig:
     """Most multipliers of the array."""
     memory_bytes: int = 256 * 1024
     """Most bytes of scratchpads."""
-    bus_bits: int = 32
-    """Data width of the AXI4 master: 32, 64, 128 or 256."""
     rows: int = 0
     """Pixels computed at once."""
     columns: int = 0
@@ -70,8 +69,7 @@ class GeneratedConfig:
                 raise ConfigError(
                     f"{field.name} must be at least 1 (0: chosen for the network), not {getattr(self, field.name)}"
                 )
-        if self.bus_bits not in (32, 64, 128, 256):
-            raise ConfigError(f"bus_bits must be 32, 64, 128 or 256, not {self.bus_bits}")
+        super().__post_init__()
         if self.rows * self.columns > self.multipliers:
             raise ConfigError(
                 f"rows x columns must be at most multipliers = {self.multipliers}, not {self.rows} x {self.columns}"

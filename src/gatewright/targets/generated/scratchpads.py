@@ -38,7 +38,7 @@ class _Judge:
 
     def __call__(self, config: GeneratedConfig) -> tuple[int, int]:
         """Raises `ConfigError` where a scratchpad is too small for the network."""
-        program = lower(self.graph, config.array(), proven=False)
+        program = lower(self.graph, config.array(), proven=False, rom=True)
         self.instructions = program.instruction_count
         return count_cycles(program, config.array(), _MEMORY, rom=True).cycles, _size(program, config)
 
@@ -111,4 +111,4 @@ def _power_of_two(size: int) -> int:
 
 def _size(program: Program, config: GeneratedConfig) -> int:
     """Bytes of scratchpads and ROM."""
-    return len(program.regions[0].data) + sum(getattr(config, name) for name in SCRATCHPADS)
+    return len(program.code) + sum(getattr(config, name) for name in SCRATCHPADS)

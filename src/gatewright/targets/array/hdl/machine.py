@@ -1,7 +1,7 @@
 """A machine of the array datapath: shell and core."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from amaranth.hdl import *
@@ -10,8 +10,10 @@ from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl import emit_verilog
 from gatewright.hdl.axi import Axi4, Axi4Lite
+from gatewright.hdl.burst import AddressSpace
+from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
 from gatewright.hdl.dispatch import DispatchRules
-from gatewright.hdl.instruction import Memory
+from gatewright.hdl.instruction import REGION_COUNT, Memory
 from gatewright.hdl.shell import Shell, ShellParameters
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.core import Core
@@ -22,10 +24,16 @@ __all__ = ["Machine", "Rom", "emit_machine", "memory_bytes", "multipliers_outsid
 
 @dataclass(frozen=True)
 class Rom:
-    """A program in the machine, and the digest that then stands for configuration and program."""
+    """A program in the machine, the digest that then stands for configuration and program, and the machine's registers.
+
+    `numbers` are the values of registers that never change and that this register map alone has.
+    """
 
     program: tuple[int, ...]
     digest: int
+    register_map: RegisterMap = REGISTER_MAP
+    numbers: tuple[tuple[str, int | tuple[int, ...]], ...] = ()
+    space: AddressSpace = field(default_factory=AddressSpace)
 
 
 def shell_parameters(config: ArrayConfig, rom: Rom | None = None) -> ShellParameters:
@@ -36,10 +44,22 @@ def shell_parameters(config: ArrayConfig, rom: Rom | None = None) -> ShellParame
         completing=frozenset({Operation.COMPUTE}),
         load_memories=frozenset(Memory) - (frozenset() if config.lut else {Memory.TABLE}),
         store_memories=frozenset({Memory.OUTPUT}),
+        regions=rom.space.regions if rom else REGION_COUNT,
     )
     capabilities = {name: int(getattr(config, name)) for name in config.names()}
-    digest, program = (rom.digest, rom.program) if rom else (config.digest(), ())
-    return ShellParameters(config.bus_bits, rules, digest, capabilities, config.queue_depth, program=program)
+    if rom is None:
+        return ShellParameters(config.bus_bits, rules, config.digest(), capabilities, config.queue_depth)
+    return ShellParameters(
+        config.bus_bits,
+        rules,
+        rom.digest,
+        capabilities,
+        config.queue_depth,
+        program=rom.program,
+        register_map=rom.register_map,
+        numbers=dict(rom.numbers),
+        space=rom.space,
+    )
 
 
 class Machine(wiring.Component):
