@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 from c_bus import CBus
 
 import gatewright
@@ -30,9 +31,18 @@ int run(const gw_bus *bus, const uint8_t *image, const void *x, void *y) {
 """
 
 
-def test_the_c_runtime_computes_what_the_model_computes(tmp_path):
+MACHINES = {
+    "systolic": ("systolic", {}),
+    "NNgen 1.3.4": ("generated", {"multipliers": 16}),
+    "NNgen 1.0": ("generated", {"multipliers": 16, "register_map": "1.0"}),
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_c_runtime_computes_what_the_model_computes(machine, tmp_path):
     samples = np.random.default_rng(0).random((8, 1, 32, 32), np.float32)
-    build = gatewright.compile(LENET, samples=samples)
+    target, config = MACHINES[machine]
+    build = gatewright.compile(LENET, target, config, samples=samples)
     driver = gatewright.emit(build, tmp_path / "b") / "driver"
     (driver / "main.c").write_text(MAIN)
     compiler = [shutil.which("cc") or "c++", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
@@ -46,7 +56,13 @@ def test_the_c_runtime_computes_what_the_model_computes(tmp_path):
     image = (tmp_path / "b" / "program.bin").read_bytes()
     binding = build.program.outputs[0]
     y = np.zeros(binding.type.shape, binding.type.dtype.storage)
-    with SimulatedBus(build.verilog, build.target.top, memory_bytes=memory_size(build.program)) as bus:
+    with SimulatedBus(
+        build.verilog,
+        build.target.top_module(build.config),
+        memory_bytes=memory_size(build.program),
+        data_width=build.target.data_width(build.config),
+        pins=build.target.pins(build.config),
+    ) as bus:
         around = CBus.around(bus)
         for _ in range(2):
             y[:] = 0

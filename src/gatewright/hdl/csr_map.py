@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 SHELL_ID = int.from_bytes(b"GWRT", "little")
-SHELL_VERSION = 0x0001_0000  # major, minor: instruction header, register map and protocol
+SHELL_VERSION = 0x0002_0000  # major, minor: instructions of the shell, register map and protocol
 CAPABILITY_SPACE = 32
 INDEX_WIDTH = 24  # of an instruction's index in the program
 

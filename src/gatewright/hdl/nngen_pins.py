@@ -13,6 +13,15 @@ __all__ = ["NngenPins", "Pin", "wrap"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _LITE_ADDRESS = 16  # address bits of a machine's own register port
+_OUTPUTS = {
+    "irq": 1,
+    **{
+        f"m_axi_{channel}{name}": width
+        for channel in ("aw", "ar")
+        for name, width in (("id", 2), ("prot", 3), ("cache", 4))
+    },
+}
+"""Outputs of a machine that need not have a pin."""
 _CACHE, _COHERENT_CACHE = 0b0011, 0b1111
 _PROT, _COHERENT_PROT = 0b000, 0b010
 _USER, _COHERENT_USER = 0b00, 0b01
@@ -156,9 +165,12 @@ def wrap(pins: NngenPins, name: str, machine: str) -> str:
     lines = [f"module {name}({', '.join(pin.name for pin in every)});"]
     lines += [f"  {pin.direction} {_range(pin.width)}{pin.name};" for pin in every]
     lines += [f"  wire {_range(pin.wide)}whole_{pin.name};" for pin in every if pin.is_cut]
+    without = {name: width for name, width in _OUTPUTS.items() if name not in {pin.source for pin in every}}
+    lines += [f"  wire {_range(width)}unused_{name};" for name, width in without.items()]
     lines += [f"  assign {pin.name} = {pin.value};" for pin in every if pin.direction == "output" and pin.value]
     connections = [f"    .{pin.source}({_connection(pin, pins)})" for pin in every if pin.source]
     connections += ["    .m_axi_bid(2'd0)", "    .m_axi_rid(2'd0)"]
+    connections += [f"    .{name}(unused_{name})" for name in without]
     return "\n".join([*lines, f"  {machine} machine (", ",\n".join(connections), "  );", "endmodule", ""])
 
 
