@@ -88,7 +88,7 @@ def test_a_program_of_another_configuration_is_refused():
 
 @pytest.mark.parametrize(
     ("register", "value", "message"),
-    [("ID", 0, "ID of the machine must be"), ("VERSION", 0x0002_0001, r"version of the machine must be 1, not 2\.1")],
+    [("ID", 0, "ID of the machine must be"), ("VERSION", 0x0001_0001, r"version of the machine must be 2, not 1\.1")],
 )
 def test_another_machine_is_refused(register, value, message):
     bus = FakeBus(DIGEST, negate)

@@ -140,7 +140,8 @@ class Driver:
         """
         stamps = [self._read("STAMP", index) for index in range(len(self._program.layers))]
         ends = [*stamps[:-1], self.cycles() & _COUNT_MASK] if stamps else []
-        found, latest = [], 0
+        latest = 0
+        found: list[int] = []
         for end in ends:
             taken = end - latest & _COUNT_MASK
             taken = 0 if found and taken > _COUNT_MASK // 2 else taken

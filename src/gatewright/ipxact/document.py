@@ -30,6 +30,7 @@ _ACCESS = {
     Access.READ_WRITE: "read-write",
     Access.COMMAND: "write-only",
     Access.CLEAR: "read-write",
+    Access.REQUEST: "read-write",
 }
 
 
@@ -171,6 +172,8 @@ def _write_register(writer: _Writer, register: Register, name: str, offset: int,
         entry.add("access", _ACCESS[register.access])
         if register.access is Access.CLEAR:
             entry.add("modifiedWriteValue", "oneToClear")
+        if register.access is Access.REQUEST:
+            entry.add("modifiedWriteValue", "oneToSet")
 
 
 def _fields(register: Register) -> Iterable[Field]:
