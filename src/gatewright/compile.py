@@ -11,7 +11,7 @@ import onnx
 
 from gatewright.build import Build
 from gatewright.errors import ModelError
-from gatewright.frontends.onnx import ImportOptions, import_onnx, is_quantised, load_model
+from gatewright.frontends.onnx import ImportOptions, import_onnx, is_quantised, load_model, standard_form
 from gatewright.ir import Graph, verify
 from gatewright.passes import PASSES, run_passes
 from gatewright.quantize import QuantisationReport, QuantiseOptions, Samples, quantise_model
@@ -39,12 +39,12 @@ def compile(
     machine = get_target(target) if isinstance(target, str) else target
     configuration = machine.parse_config(config or {})
     source, quantisation = _read(model, samples, options, batch)
-    importing = ImportOptions(batch, machine.multiplier_bits(configuration), rounding=None)
+    importing = ImportOptions(batch, machine.multiplier_bits(configuration), rounding=None, exact=False)
     imported = _import(model, source, importing)
     graph = run_passes(imported, (*PASSES, *machine.passes))
     machine.check(graph, configuration)
     program = machine.lower(graph, configuration)
-    reference = None if isinstance(source, Graph) else source
+    reference = None if isinstance(source, Graph) else standard_form(source, batch)
     return Build(imported, program, machine, machine.config_of(program), reference, quantisation)
 
 

@@ -71,8 +71,7 @@ def random_inputs(ports: Sequence[Port], seed: int) -> InputSet:
     generator = np.random.default_rng(seed)
     inputs = {}
     for port in ports:
-        dtype = port.graph_type.dtype
-        integers = generator.integers(dtype.min, dtype.max, port.graph_type.shape, np.int64, endpoint=True)
+        integers = generator.integers(*port.legal, port.graph_type.shape, np.int64, endpoint=True)
         inputs[port.name] = port.decode(integers)
     return inputs
 

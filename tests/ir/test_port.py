@@ -164,3 +164,27 @@ def test_json_round_trip():
     tail = (ir.HostStep("dequantize", scale=0.1), ir.HostStep("reshape", shape=(1, 3)))
     for port in (nchw_port(tail=tail), ir.Port("x", "float32", (None,))):
         assert ir.Port.from_json(json.loads(json.dumps(port.to_json()))) == port
+
+
+def test_head_comes_before_quantisation_and_bounds_after_it():
+    head = (ir.HostStep.affine([2.0], [-1.0]),)
+    type = ir.TensorType((1, 4), ir.IntType(2))
+    port = ir.Port("x", "float32", (1, 4), scale=0.5, type=type, head=head, low=-1)
+    x = np.array([[0.0, 0.3, 0.7, 9.0]], np.float32)
+    assert port.encode(x).tolist() == [[-1, -1, 1, 1]]
+    np.testing.assert_array_equal(port.encode(port.decode(port.encode(x))), port.encode(x))
+    assert ir.Port.from_json(port.to_json()) == port
+
+
+def test_sign_of_zero_is_one():
+    type = ir.TensorType((3,), ir.IntType(2))
+    port = ir.Port("x", "float32", (3,), scale=1.0, type=type, head=(ir.HostStep("sign"),), low=-1)
+    assert port.encode(np.float32([-0.1, 0.0, 7.0])).tolist() == [-1, 1, 1]
+
+
+def test_affine_tail_has_numbers_a_channel():
+    tail = (ir.HostStep.affine([0.5, 2.0], [1.0, -1.0], axis=1),)
+    port = ir.Port("y", "float32", (1, 2, 1), scale=2.0, tail=tail, type=ir.TensorType((1, 2, 1), ir.I32))
+    assert port.decode(np.array([[[4], [3]]])).tolist() == [[[3.0], [5.0]]]
+    with pytest.raises(ir.GraphError, match="an affine step must have factors and as many offsets"):
+        ir.HostStep("affine", factors=(1.0,)).apply(np.zeros(2))

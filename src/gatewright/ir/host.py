@@ -1,6 +1,6 @@
-"""Steps that stay on the host after the machine has finished: NumPy in float32, as small frozen records."""
+"""Steps that stay on the host, before and after the machine: NumPy in float32, as small frozen records."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -30,7 +30,7 @@ def model_storage(dtype: str) -> np.dtype:
 
 @dataclass(frozen=True)
 class HostStep:
-    """One step of an output's host tail; `kind` is a key of `HOST_STEPS` and says which fields matter."""
+    """One step after an output or before an input; `kind` is a key of `HOST_STEPS` and says which fields matter."""
 
     kind: str
     scale: float | None = None
@@ -40,6 +40,8 @@ class HostStep:
     keepdims: bool = False
     shape: tuple[int, ...] | None = None
     permutation: tuple[int, ...] | None = None
+    factors: tuple[float, ...] | None = None
+    offsets: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in HOST_STEPS:
@@ -47,6 +49,14 @@ class HostStep:
         for name in ("shape", "permutation"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(int(item) for item in getattr(self, name)))
+        for name in ("factors", "offsets"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(float(item) for item in getattr(self, name)))
+
+    @classmethod
+    def affine(cls, factors: Iterable[float], offsets: Iterable[float], axis: int = -1) -> "HostStep":
+        """`x · factor + offset`, one pair, or one for each index of `axis`."""
+        return cls("affine", axis=axis, factors=tuple(factors), offsets=tuple(offsets))
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         return HOST_STEPS[self.kind](self, x)
@@ -60,6 +70,13 @@ class HostStep:
             for name, value in values.items()
             if value != defaults[name]
         }
+
+    def undo(self, x: np.ndarray) -> np.ndarray:
+        """Numbers that `apply` takes to `x`, for steps in front of a network."""
+        if self.kind == "sign":
+            return x
+        factors, offsets = _along_axis(self, x.ndim)
+        return (x - offsets) / factors
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "HostStep":
@@ -110,6 +127,24 @@ def _transpose(step: HostStep, x: np.ndarray) -> np.ndarray:
     return x.transpose(step.permutation)
 
 
+def _affine(step: HostStep, x: np.ndarray) -> np.ndarray:
+    """In double precision, rounded once."""
+    factors, offsets = _along_axis(step, x.ndim)
+    return (x * factors + offsets).astype(np.float32)
+
+
+def _sign(step: HostStep, x: np.ndarray) -> np.ndarray:
+    """1 from 0 on, -1 below."""
+    return np.where(x >= 0, np.float32(1), np.float32(-1))
+
+
+def _along_axis(step: HostStep, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    if step.factors is None or step.offsets is None or len(step.factors) != len(step.offsets):
+        raise GraphError("an affine step must have factors and as many offsets")
+    shape = [-1 if index == step.axis % rank else 1 for index in range(rank)]
+    return np.array(step.factors).reshape(shape), np.array(step.offsets).reshape(shape)
+
+
 def _scale(step: HostStep) -> float:
     if step.scale is None:
         raise GraphError(f"a {step.kind} step must have a scale")
@@ -126,4 +161,6 @@ HOST_STEPS: Mapping[str, Callable[[HostStep, np.ndarray], np.ndarray]] = {
     "cast": _cast,
     "reshape": _reshape,
     "transpose": _transpose,
+    "affine": _affine,
+    "sign": _sign,
 }

@@ -22,7 +22,8 @@ class Port:
     graph value = reshape(transpose(model tensor, permutation), type.shape) + zero_point - model_zero_point.
     A real number r of the model is `(graph value - zero_point) · scale`. `model_shape` is that of the model's tensor
     where the graph begins or ends (before `tail`), None for its free dimensions; `model_dtype` is what the caller
-    passes or gets (after `tail`).
+    passes or gets (after `tail`). Floating-point inputs go through the steps of `head` before they are quantised, and
+    become integers of the graph within `low..high` (None: what the type holds).
     """
 
     name: str
@@ -34,9 +35,12 @@ class Port:
     zero_point: int = 0
     tail: tuple[HostStep, ...] = ()
     type: TensorType | None = None
+    head: tuple[HostStep, ...] = ()
+    low: int | None = None
+    high: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("model_shape", "permutation", "tail"):
+        for name in ("model_shape", "permutation", "tail", "head"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
 
@@ -44,10 +48,12 @@ class Port:
         """The graph's integers for an array of the model's input type as it is, or for floats, which are quantised."""
         array = np.asarray(array)
         self._expect(array)
-        low, high = self.graph_type.dtype.min, self.graph_type.dtype.max
+        low, high = self.legal
         if array.dtype.kind == "f" and self.scale is not None:
             if np.isnan(array).any():
                 raise DataError(f"{self.name}: values must be numbers, not NaN")
+            for step in self.head:
+                array = step.apply(array)
             values = quantise(array, self.scale, self.zero_point, low, high)
         else:
             values = array.astype(np.int64) + (self.zero_point - self.model_zero_point)
@@ -61,7 +67,7 @@ class Port:
     def decode(self, values: Any) -> np.ndarray:
         """The model's output for the graph's integers: layout, zero point, host tail, type.
 
-        Where the model's output is floating point and no step of the tail dequantises, `scale` does so first.
+        Where the model's output is floating point and no step of the tail makes it so, `scale` does so first.
         """
         values = np.asarray(values)
         if values.shape != self.graph_type.shape:
@@ -73,8 +79,10 @@ class Port:
         result = values.reshape(shape).astype(np.int64) + (self.model_zero_point - self.zero_point)
         storage = model_storage(self.model_dtype)
         steps = {step.kind for step in self.tail}
-        if storage.kind == "f" and self.scale is not None and "dequantize" not in steps:
+        if storage.kind == "f" and self.scale is not None and steps.isdisjoint({"dequantize", "affine"}):
             result = dequantise(result, self.scale, self.model_zero_point)
+            for step in reversed(self.head):
+                result = step.undo(result)
         for step in self.tail:
             result = step.apply(result)
         return result.astype(storage)
@@ -84,6 +92,12 @@ class Port:
         if self.type is None:
             raise GraphError(f"port {self.name!r} must be bound to a graph value before it encodes or decodes")
         return self.type
+
+    @property
+    def legal(self) -> tuple[int, int]:
+        """The least and the greatest integer of an input."""
+        dtype = self.graph_type.dtype
+        return dtype.min if self.low is None else self.low, dtype.max if self.high is None else self.high
 
     @property
     def concrete_shape(self) -> tuple[int, ...]:
@@ -141,8 +155,9 @@ class Port:
             if field.default is MISSING or getattr(self, field.name) != field.default
         }
         data = {name: list(value) if isinstance(value, tuple) else value for name, value in data.items()}
-        if self.tail:
-            data["tail"] = [step.to_json() for step in self.tail]
+        for name in ("tail", "head"):
+            if name in data:
+                data[name] = [step.to_json() for step in getattr(self, name)]
         if self.type is not None:
             data["type"] = str(self.type)
         return data
@@ -150,7 +165,8 @@ class Port:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Port":
         data = dict(data)
-        data["tail"] = tuple(HostStep.from_json(step) for step in data.get("tail", ()))
+        for name in ("tail", "head"):
+            data[name] = tuple(HostStep.from_json(step) for step in data.get(name, ()))
         if data.get("type") is not None:
             data["type"] = TensorType.parse(data["type"])
         return cls(**data)

@@ -92,4 +92,5 @@ def _extremes(edit: Editor, name: str) -> tuple[int, int]:
 
 def _move_port(graph: ir.Graph, name: str, port: ir.Port) -> ir.Port:
     offset = 0 if graph.is_constant(name) else _offset(graph.type_of(name))
-    return replace(port, zero_point=port.zero_point - offset)
+    low, high = (None if bound is None else bound - offset for bound in (port.low, port.high))
+    return replace(port, zero_point=port.zero_point - offset, low=low, high=high)

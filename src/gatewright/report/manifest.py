@@ -30,7 +30,7 @@ def build_manifest(build: Build, folder: Path) -> dict[str, Any]:
 
 
 def _describe(port: Port) -> dict[str, Any]:
-    """One end of the network; `host_steps` are what the host does after the machine."""
+    """One end of the network; `host_steps` are what the host does after the machine, or before it quantises."""
     return {
         "name": port.name,
         "type": port.model_dtype,
@@ -38,7 +38,7 @@ def _describe(port: Port) -> dict[str, Any]:
         "integers": str(port.graph_type),
         "scale": port.scale,
         "zero_point": port.zero_point,
-        "host_steps": [step.to_json() for step in port.tail],
+        "host_steps": [step.to_json() for step in (*port.head, *port.tail)],
     }
 
 

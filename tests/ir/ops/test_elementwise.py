@@ -51,7 +51,7 @@ def test_requantise_of_an_activation_subtracts_its_zero_point():
         (requantise(), ["i32[2,4]", "u32[4]", "u16[1]"], r"shift must be u8\[1\] or u8\[4\], not u16\[1\]"),
         (requantise(high=128), ["i32[4]", "u32[1]", "u8[1]"], r"low and high must be within i8, not -128\.\.128"),
         (requantise(low=5, high=4), ["i32[4]", "u32[1]", "u8[1]"], "low must be at most high, not 5 > 4"),
-        (requantise(zero=200), ["i32[4]", "u32[1]", "u8[1]"], "zero must be within i8, not 200"),
+        (requantise(zero=1 << 31), ["i32[4]", "u32[1]", "u8[1]"], "zero must be within i32, not 2147483648"),
         (add(), ["i8[4]", "i8[1,4]"], r"a and b must have the same shape, not i8\[4\] and i8\[1,4\]"),
         (add(shift=64), ["i8[4]", "i8[4]"], r"shift must be 0\.\.63, not 64"),
         (ir.Clip(0, 300), ["u8[4]"], r"low and high must be within u8, not 0\.\.300"),

@@ -3,6 +3,7 @@
 import pytest
 from tests.conformance.cases import CASES, Maker
 
+from gatewright import ir
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.passes import run_passes
@@ -10,6 +11,7 @@ from gatewright.targets.array.assembler import decode
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.lower import lower
 from gatewright.targets.array.placement import Arena
+from gatewright.targets.array.supports import SUPPORT
 
 
 def _loaded(program: object, memory: Memory) -> int:
@@ -61,3 +63,19 @@ def test_arena_allocates_first_fit_and_reuses() -> None:
     assert arena.take("d", 128) is None
     assert arena.take("e", 10).start == 64  # type: ignore[union-attr]
     assert arena.largest().size == 64
+
+
+def test_a_zero_point_may_lie_outside_the_result_but_not_the_post_unit() -> None:
+    text = """graph "far"
+input x: i8[1,4]
+constant w: i8[2,4] = [[1, 2, 3, 4], [5, 6, 7, 8]]
+constant mul: u32[1] = [3]
+constant shift: u8[1] = [4]
+sums = matmul(x, w) -> i32[1,2]
+y = requantise(sums, mul, shift, zero=ZERO, low=-2, high=1, rounding=half_even, dtype=i2) -> i2[1,2]
+output y
+"""
+    near, far = (ir.parse(text.replace("ZERO", zero)) for zero in ("-256", "-257"))
+    assert SUPPORT.reason(near.nodes[1], near, ArrayConfig()) is None
+    assert SUPPORT.reason(far.nodes[1], far, ArrayConfig()) == "zero must be within -256..255, not -257"
+    assert SUPPORT.reason(far.nodes[1], far, ArrayConfig(result_width=16)) is None

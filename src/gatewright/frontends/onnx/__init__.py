@@ -6,6 +6,7 @@ from gatewright.frontends.onnx.metadata import HIGH, LOW, ROUNDING
 from gatewright.frontends.onnx.normalise import normalise
 from gatewright.frontends.onnx.ops import OPERATORS
 from gatewright.frontends.onnx.options import ImportOptions
+from gatewright.frontends.onnx.standard import standard_form
 from gatewright.frontends.onnx.tail import without_tail
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "is_quantised",
     "load_model",
     "normalise",
+    "standard_form",
     "without_tail",
 ]

@@ -15,6 +15,7 @@ from gatewright.frontends.onnx.load import is_quantised
 from gatewright.frontends.onnx.normalise import prepare
 from gatewright.frontends.onnx.ops import OPERATORS
 from gatewright.frontends.onnx.ops.host import dequantised
+from gatewright.frontends.onnx.ops.qonnx import QUANTISERS
 from gatewright.frontends.onnx.options import ImportOptions
 from gatewright.frontends.onnx.products import IntegerSum
 from gatewright.frontends.onnx.values import Constant, Host, Integer, QuantisedConstant, Real
@@ -22,13 +23,13 @@ from gatewright.ir import Graph, Port
 
 __all__ = ["import_onnx"]
 
-_DOMAINS = ("", "com.microsoft")
+_DOMAINS = ("", "com.microsoft", "onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
 _KEEPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")  # these leave constants quantised
 _MALFORMED = (AttributeError, IndexError, KeyError, ModelError, TypeError, ValueError)  # what broken nodes run into
 
 
 def import_onnx(model: onnx.ModelProto, batch: int | None = None, options: ImportOptions | None = None) -> Graph:
-    """The graph of a quantised model (QDQ or QOperator form, or both).
+    """The graph of a quantised model (QDQ, QOperator or QONNX form, or a mixture).
 
     `batch` takes the place of a dynamic first dimension and precedes that of `options`. Raises one `ModelError` that
     names every node that cannot be imported, with its operator and the reason.
@@ -116,7 +117,7 @@ class _Walk:
     def _import(self, node: onnx_ir.Node, operands: tuple[Known | None, ...]) -> Known | tuple[Known, ...]:
         given = [operand for operand in operands if operand is not None]
         quantised = any(isinstance(operand, QuantisedConstant) for operand in given)
-        keeps = node.op_type == "DequantizeLinear" or (quantised and node.op_type in _KEEPING)
+        keeps = node.op_type in ("DequantizeLinear", *QUANTISERS) or (quantised and node.op_type in _KEEPING)
         if given and all(isinstance(operand, Constant | QuantisedConstant) for operand in given) and not keeps:
             return self._fold(node, operands)
         return OPERATORS[node.op_type](Call(self.context, node, operands, self.opsets))

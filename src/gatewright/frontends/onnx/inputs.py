@@ -34,6 +34,7 @@ _IMAGES = frozenset(
 )
 _PASSING = frozenset(
     {"QuantizeLinear", "DequantizeLinear", "Cast", "Relu", "Clip", "Mul", "Sub", "Add", "Div", "Pad", "Identity"}
+    | {"Quant", "IntQuant", "BipolarQuant"}
 )
 _MOVING = frozenset({"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split"})
 

@@ -18,7 +18,9 @@ _QUANTISED = (
     "ConvInteger",
     "MatMulInteger",
     "Quant",
+    "IntQuant",
     "BipolarQuant",
+    "MultiThreshold",
 )
 _INTEGERS = frozenset(
     onnx.TensorProto.DataType.Value(f"{prefix}INT{width}") for prefix in ("", "U") for width in (4, 8, 16)

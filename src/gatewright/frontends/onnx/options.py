@@ -13,8 +13,13 @@ class ImportOptions:
 
     `multiplier_bits` is the width of the multipliers that stand for real scales. `rounding` is ONNX's half to even
     unless the network was made for another; None takes what the metadata of each QuantizeLinear says.
+
+    QONNX is imported exactly. What no multiplier of that width and zero point of nine bits can do takes wider ones with
+    `exact`, which some machines refuse, and is an error where those do not help; else the nearest multiplier is taken,
+    which differs by a step at a few sums near a threshold.
     """
 
     batch: int | None = None
     multiplier_bits: int = 17
     rounding: Rounding | None = Rounding.HALF_EVEN
+    exact: bool = True

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gatewright.frontends.onnx.context import Context, Unsupported
+from gatewright.frontends.onnx.exact import ExactTarget, Sums, add_exact_requantise
 from gatewright.frontends.onnx.layout import View
+from gatewright.frontends.onnx.thresholds import Fit
 from gatewright.frontends.onnx.values import Integer, Real, Scaled, Target, add_requantise
 from gatewright.ir import I32, Conv2d, IntType, MatMul
+from gatewright.ir.products import signed_sums
 
 __all__ = ["Convolution", "IntegerSum", "MatrixProduct", "Product", "weight_type"]
+
+_WHOLE = 1e-6  # of a step, by which a count of steps may be off
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,17 +51,18 @@ class Product(Real):
         """Add the operator with this bias."""
 
     def scaled_by(self, factor: np.ndarray) -> "Product":
-        """The product times `factor`, one number or one a channel; negative ones turn weights and bias around."""
+        """The product times `factor`, one number or one a channel.
+
+        Negative factors turn weights and bias around; where a factor is 0, so are they.
+        """
         factor = np.broadcast_to(factor, self.scale.shape)
-        if not factor.all():
-            raise Unsupported("a factor of 0 cannot be folded into its scale")
-        sign = np.where(factor < 0, -1, 1)
+        sign = np.sign(factor).astype(np.int64)
         weights = self.weights * sign.reshape(-1, *(1,) * (self.weights.ndim - 1))
         return replace(
             self,
             weights=weights,
             weight_dtype=weight_type(weights, self.weight_dtype),
-            scale=self.scale * np.abs(factor),
+            scale=self.scale * np.where(factor == 0, 1.0, np.abs(factor)),
             bias=self.bias * sign,
             offset=self.offset * factor,
             key=object(),
@@ -79,6 +85,16 @@ class Product(Real):
         """Whether nothing but scale and offset was done to the sum."""
         return self.bounds.free and self.negative_shift is None
 
+    @property
+    def whole(self) -> bool:
+        """Whether there is one scale, and the offset counts whole sums."""
+        steps = self.offset / self.scale
+        return not np.ptp(self.scale) and bool((np.abs(steps - np.rint(steps)) <= _WHOLE).all())
+
+    def sums(self, context: Context) -> View:
+        """Add the operator; the sums with their bias, without scale and offset."""
+        return context.once((self.key, "sums"), lambda: self.add_to(context, self.bias if self.bias.any() else None))
+
     def accumulate(self, context: Context) -> Scaled:
         """Add the operator; the sum as scaled integers."""
         scale, bias = self._whole_bias()
@@ -86,10 +102,52 @@ class Product(Real):
         return Scaled.of(view, scale)
 
     def quantise(self, context: Context, target: Target, name: str) -> Integer:
-        total = self.accumulate(context)
         bounded = target.bounded(self.bounds)
+        if isinstance(bounded, ExactTarget):
+            view = context.once((self.key, bounded), lambda: self._quantise_exactly(context, bounded, name))
+            return Integer(view, target.scale, target.zero)
+        total = self.accumulate(context)
         value = add_requantise(context, total.view.value, total.scale, 0, bounded, name, self.negative_shift)
         return Integer(total.view.at(value), target.scale, target.zero)
+
+    @property
+    def pads_zeros(self) -> bool:
+        """Whether some products are left out, as if x were `x_zero`."""
+        return False
+
+    def count_thresholds(self, context: Context, target: Target, rows: np.ndarray, name: str) -> Integer:
+        """Integers that reach the levels of a target where the product reaches the numbers `rows` [C, K]."""
+        found = self._exact_sums(context).count_thresholds(target, rows, context.options)
+        return Integer(self._fitted(context, found, target, name))
+
+    def _quantise_exactly(self, context: Context, target: ExactTarget, name: str) -> View:
+        found = self._exact_sums(context).round_to(target, context.options)
+        return self._fitted(context, found, target, name)
+
+    def _fitted(self, context: Context, found: Fit, target: Target, name: str) -> View:
+        sums = self.add_to(context, found.bias if found.bias.any() else None)
+        return sums.at(add_exact_requantise(context, sums.value, found, target, name))
+
+    def _exact_sums(self, context: Context) -> Sums:
+        """The sums without their bias."""
+        if self.negative_shift is not None:
+            raise Unsupported("no LeakyRelu may stand between it and a QONNX quantiser")
+        low, high = self._sum_bounds(context)
+        bias, scale, offset = (numbers[:, None] for numbers in (self.bias, self.scale, self.offset))
+
+        def real(sums: np.ndarray) -> np.ndarray:
+            return ((sums + bias) * scale + offset).clip(self.bounds.low, self.bounds.high)
+
+        return Sums(real, low, high, self.scale, self.bias * self.scale + self.offset)
+
+    def _sum_bounds(self, context: Context) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the greatest sum of each channel, without bias."""
+        dtype = context.type_of(self.x.value).dtype
+        least, most = dtype.min - self.x_zero, dtype.max - self.x_zero
+        if self.pads_zeros:
+            least, most = min(least, 0), max(most, 0)
+        positive, negative = signed_sums(self.weights.reshape(len(self.weights), -1).astype(np.int64))
+        return positive * least + negative * most, positive * most + negative * least
 
     def _whole_bias(self) -> tuple[np.ndarray, np.ndarray]:
         """The scales, and offset and bias together in whole steps of them.
@@ -120,6 +178,10 @@ class Convolution(Product):
     @property
     def channel_axis(self) -> int:
         return 1
+
+    @property
+    def pads_zeros(self) -> bool:
+        return any(self.pads)
 
     def add_to(self, context: Context, bias: np.ndarray | None) -> View:
         x = context.materialise(self.x, self.axes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright.frontends.onnx.context import Context, Unsupported
+from gatewright.frontends.onnx.exact import MOST_VALUES, ExactTarget, first_exact
 from gatewright.frontends.onnx.layout import View
 from gatewright.frontends.onnx.values import Bounds, Integer, Origin, Real, Scaled, Target
 from gatewright.ir import Add, AveragePool, Clip, HostStep, Lut, Port, TensorType, numerics
@@ -29,7 +30,10 @@ class Sum(Real):
     def quantise(self, context: Context, target: Target, name: str) -> Integer:
         bounded = target.bounded(self.bounds)
         factors = (self.a.single_scale / target.scale, self.sign * self.b.single_scale / target.scale)
-        (mul_a, mul_b), shift = _together(context, factors)
+        bits = context.options.multiplier_bits
+        if isinstance(bounded, ExactTarget):
+            bits = self._exact_width(context, bounded, factors)
+        (mul_a, mul_b), shift = _together(bits, factors)
         a, b, axes = _aligned(context, self.a.view, self.b.view)
         op = Add(
             mul_a=mul_a,
@@ -46,6 +50,23 @@ class Sum(Real):
         value = context.add(op, a, b, name=name)
         view = self.a.view.at(value) if axes is None else View.of(value, self.shape, axes)
         return Integer(view, target.scale, target.zero)
+
+    def _exact_width(self, context: Context, target: ExactTarget, factors: tuple[float, float]) -> int:
+        """The least width of multipliers that gives every sum of two integers its code."""
+        types = [context.type_of(one.view.value).dtype for one in (self.a, self.b)]
+        if 1 << sum(dtype.width for dtype in types) > MOST_VALUES:
+            raise Unsupported(f"its operands must have at most {MOST_VALUES.bit_length() - 1} bits together")
+        a, b = (np.arange(dtype.min, dtype.max + 1) for dtype in types)
+        a, b = a[:, None] - self.a.zero, b[None, :] - self.b.zero
+        reals = a * self.a.single_scale + self.sign * (b * self.b.single_scale)
+        wanted = target.codes(reals.clip(self.bounds.low, self.bounds.high))
+        ends = (0, 0, target.zero, target.low, target.high, target.rounding)
+
+        def alike(bits: int) -> bool:
+            (mul_a, mul_b), shift = _together(bits, factors)
+            return bool((numerics.rescaled_add(a, b, mul_a, mul_b, shift, *ends) == wanted).all())
+
+        return first_exact(context.options, alike)
 
 
 @dataclass(frozen=True)
@@ -88,13 +109,36 @@ class Mean(Real):
             count_include_pad=self.window.include_pad,
         )
         divisors = np.unique(op.divisors(context.type_of(value))).tolist()
-        factor = self.x.single_scale / target.scale
-        muls, shift = _together(context, [factor / divisor for divisor in divisors])
+        factors = [self.x.single_scale / target.scale / divisor for divisor in divisors]
+        bits = context.options.multiplier_bits
+        if isinstance(bounded, ExactTarget):
+            bits = self._exact_width(context, bounded, divisors, factors)
+        muls, shift = _together(bits, factors)
         op = replace(op, multipliers=tuple(zip(divisors, muls, strict=True)), shift=shift)
         result = context.add(op, value, name=name)
         stored = context.type_of(result).shape
         pooled = View.of(result, [stored[axis] for axis in np.argsort(self.axes)], self.axes)
         return Integer(context.reshape(pooled, self.shape), target.scale, target.zero)
+
+    def _exact_width(
+        self, context: Context, target: ExactTarget, divisors: Sequence[int], factors: Sequence[float]
+    ) -> int:
+        """The least width of multipliers that gives every sum of a window its code."""
+        dtype = context.type_of(self.x.view.value).dtype
+        if max(divisors) << dtype.width > MOST_VALUES:
+            raise Unsupported(f"its operand must have fewer bits than {dtype}, or the window fewer pixels")
+        every = [np.arange(n * (dtype.min - self.x.zero), n * (dtype.max - self.x.zero) + 1) for n in divisors]
+        bounds = self.bounds
+        means = [sums * self.x.single_scale / n for sums, n in zip(every, divisors, strict=True)]
+        wanted = [target.codes(mean.clip(bounds.low, bounds.high)) for mean in means]
+        ends = (target.zero, target.low, target.high, target.rounding)
+
+        def alike(bits: int) -> bool:
+            muls, shift = _together(bits, factors)
+            found = [numerics.requantise(sums, mul, shift, *ends) for sums, mul in zip(every, muls, strict=True)]
+            return all((one == codes).all() for one, codes in zip(found, wanted, strict=True))
+
+        return first_exact(context.options, alike)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -142,7 +186,7 @@ class Table(Real):
         numbers = self.tabulated().numbers
         if np.isnan(numbers).any():
             raise Unsupported(f"{self.kind} must give a number for every value of its operand, not NaN")
-        codes = numerics.quantise(numbers, target.scale, target.zero, target.low, target.high)
+        codes = target.codes(numbers)
         value = self._look_up(context, codes, target, name)
         return Integer(self.view.at(value), target.scale, target.zero, Origin(self.view, codes))
 
@@ -175,6 +219,8 @@ class FloatInput(Real):
 
     def quantise(self, context: Context, target: Target, name: str) -> Integer:
         bounded = target.bounded(self.bounds)
+        if isinstance(bounded, ExactTarget):
+            return self._quantise_exactly(context, bounded)
         scale, steps = target.scale / self.factor, self.offset / target.scale
         if abs(steps - round(steps)) > 1e-4:
             raise Unsupported(f"the offset {self.offset:g} must be a whole number of steps of {target.scale:g}")
@@ -187,10 +233,32 @@ class FloatInput(Real):
             value = context.add(Clip(bounded.low, bounded.high), value, name=name)
         return Integer(View.of(value, self.shape, self.axes), target.scale, target.zero)
 
+    def _quantise_exactly(self, context: Context, target: ExactTarget) -> Integer:
+        """The host does to the input what the model does, and quantises; nothing is left to the machine."""
+        if target.mode != "ROUND":
+            raise Unsupported(f"the rounding_mode of a model input must be ROUND, not {target.mode}")
+        stored = TensorType(tuple(self.shape[axis] for axis in self.axes), target.dtype)
+        head = [] if (self.factor, self.offset) == (1.0, 0.0) else [HostStep.affine([self.factor], [self.offset])]
+        head += [HostStep("sign")] if target.bipolar else []
+        port = Port(
+            self.name,
+            self.model_dtype,
+            self.shape,
+            None if list(self.axes) == sorted(self.axes) else self.axes,
+            target.scale,
+            target.zero,
+            target.zero,
+            head=tuple(head),
+            low=target.low,
+            high=target.high,
+        )
+        value = context.input(self.name, stored, port)
+        return Integer(View.of(value, self.shape, self.axes), target.scale, target.zero)
 
-def _together(context: Context, factors: Sequence[float]) -> tuple[tuple[int, ...], int]:
+
+def _together(bits: int, factors: Sequence[float]) -> tuple[tuple[int, ...], int]:
     try:
-        muls, shift = numerics.quantise_multipliers_together(factors, context.options.multiplier_bits)
+        muls, shift = numerics.quantise_multipliers_together(factors, bits)
     except ValueError as error:
         raise Unsupported(f"its scales cannot be carried by a multiplier: {error}") from error
     while shift and not any(mul & 1 for mul in muls):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +32,7 @@ __all__ = [
     "Target",
     "Value",
     "add_requantise",
+    "multipliers",
     "same_scale",
 ]
 
@@ -57,8 +59,11 @@ class Bounds:
 class Target:
     """What a real is rounded to: `clip(round(r / scale) + zero, low, high)` of type `dtype`.
 
-    `rounding` is that of integer sums; the numbers of tables and bounds are rounded to nearest even.
+    `rounding` is that of integer sums; the numbers of tables and bounds are rounded to nearest even. An `exact` target
+    allows no multiplier that is off by as much as one integer.
     """
+
+    exact: ClassVar[bool] = False
 
     scale: float
     zero: int
@@ -71,11 +76,25 @@ class Target:
         """The integer for one real number."""
         if np.isinf(real):
             return self.high if real > 0 else self.low
-        return int(numerics.quantise(real, self.scale, self.zero, self.low, self.high))
+        return int(self.codes(np.asarray(real)))
+
+    def codes(self, numbers: np.ndarray) -> np.ndarray:
+        """The integers for real numbers."""
+        return numerics.quantise(numbers, self.scale, self.zero, self.low, self.high)
 
     def bounded(self, bounds: Bounds) -> Target:
         """The target for a real clipped to `bounds`: rounding is monotonic, so clipping may follow it."""
         return replace(self, low=self.code(bounds.low), high=self.code(bounds.high))
+
+    def rescale(self, context: Context, x: Scaled, name: str) -> str:
+        """Add what makes these integers of those of another scale: nothing, a Clip, a Requantise."""
+        bounded, value = self.bounded(x.bounds), x.view.value
+        dtype = context.type_of(value).dtype
+        if not x.matches(self, dtype):
+            return add_requantise(context, value, x.scale, x.zero, bounded, name)
+        if bounded.low > dtype.min or bounded.high < dtype.max:
+            return context.add(Clip(bounded.low, bounded.high), value, name=name)
+        return value
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,21 +226,13 @@ class Scaled(Real):
         integer = self.quantise(context, target, f"{self.view.value}.clipped")
         return Scaled.of(integer.view, scale, self.zero)
 
-    def _matches(self, target: Target, dtype: IntType) -> bool:
+    def matches(self, target: Target, dtype: IntType) -> bool:
         """Whether the integers are those of the target already."""
         same = self.scale.size == 1 and same_scale(self.scale[0], target.scale)
         return same and (self.zero, dtype) == (target.zero, target.dtype)
 
     def quantise(self, context: Context, target: Target, name: str) -> Integer:
-        bounded = target.bounded(self.bounds)
-        dtype = context.type_of(self.view.value).dtype
-        if self._matches(target, dtype):
-            value = self.view.value
-            if bounded.low > dtype.min or bounded.high < dtype.max:
-                value = context.add(Clip(bounded.low, bounded.high), value, name=name)
-        else:
-            value = add_requantise(context, self.view.value, self.scale, self.zero, bounded, name)
-        return Integer(self.view.at(value), target.scale, target.zero)
+        return Integer(self.view.at(target.rescale(context, self, name)), target.scale, target.zero)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -235,6 +246,10 @@ class Deferred(Real):
     @property
     def producer(self) -> str:
         return self.kind
+
+    def map(self, function: Callable[[Real], Any]) -> Deferred:
+        """The same movement of other reals."""
+        return replace(self, sources=tuple(function(source) for source in self.sources))
 
     def quantise(self, context: Context, target: Target, name: str) -> Integer:
         bounded = target.bounded(self.bounds)

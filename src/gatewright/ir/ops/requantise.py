@@ -10,7 +10,7 @@ from gatewright.ir import numerics
 from gatewright.ir.accumulate import shifted
 from gatewright.ir.numerics import MAX_SHIFT, Rounding
 from gatewright.ir.operator import Operator, require
-from gatewright.ir.types import IntType, TensorType
+from gatewright.ir.types import I32, IntType, TensorType
 
 __all__ = ["Requantise"]
 
@@ -20,7 +20,8 @@ class Requantise(Operator):
     """`y = clip(round((x - x_zero) · mul / 2^shift) + zero, low, high)`.
 
     `mul` and `shift` are unsigned constants [1] or [C], C the last axis of x; shifts are 0..63. With `negative_shift`
-    k, a negative `x - x_zero` is shifted by `shift + k`: a leaky ReLU of slope 2^-k with the one rounding.
+    k, a negative `x - x_zero` is shifted by `shift + k`: a leaky ReLU of slope 2^-k with the one rounding. `zero` may
+    lie outside `dtype`: no x need come to it.
     """
 
     name: ClassVar[str] = "requantise"
@@ -41,7 +42,8 @@ class Requantise(Operator):
         for name, factor, width in (("mul", mul, 32), ("shift", shift, 8)):
             fits = factor.shape in ((1,), x.shape[-1:]) and not factor.dtype.signed and factor.dtype.width <= width
             require(fits, f"{name} must be u{width}[1] or u{width}[{x.shape[-1]}], not {factor}")
-        self.expect_tail(self.zero, self.low, self.high, self.dtype)
+        self.expect_bounds(self.low, self.high, self.dtype)
+        require(I32.holds(self.zero, self.zero), f"zero must be within {I32}, not {self.zero}")
         return TensorType(x.shape, self.dtype)
 
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:

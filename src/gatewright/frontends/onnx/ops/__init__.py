@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from gatewright.frontends.onnx import qdq
 from gatewright.frontends.onnx.call import Call, Known
-from gatewright.frontends.onnx.ops import arithmetic, function, host, mac, move, part, pool, qoperator, resize
+from gatewright.frontends.onnx.ops import arithmetic, function, host, mac, move, part, pool, qonnx, qoperator, resize
 
 __all__ = ["OPERATORS", "Handler", "support_table"]
 
@@ -18,6 +18,7 @@ OPERATORS: Mapping[str, Handler] = MappingProxyType(
         "ArgMax": host.argmax,
         "AveragePool": pool.average_pool,
         "BatchNormalization": mac.batch_normalization,
+        "BipolarQuant": qonnx.bipolar_quant,
         "Cast": qdq.cast,
         "Clip": function.clip,
         "Concat": part.concat,
@@ -32,6 +33,7 @@ OPERATORS: Mapping[str, Handler] = MappingProxyType(
         "GlobalAveragePool": pool.global_average_pool,
         "GlobalMaxPool": pool.global_max_pool,
         "Identity": move.identity,
+        "IntQuant": qonnx.quant,
         "LeakyRelu": function.leaky_relu,
         "LogSoftmax": host.log_softmax,
         "MatMul": mac.matmul,
@@ -40,6 +42,7 @@ OPERATORS: Mapping[str, Handler] = MappingProxyType(
         "MaxPool": pool.max_pool,
         "Min": function.minimum,
         "Mul": arithmetic.multiply,
+        "MultiThreshold": qonnx.multi_threshold,
         "Pad": part.pad,
         "QGemm": qoperator.qgemm,
         "QLinearAdd": qoperator.qlinear_add,
@@ -52,6 +55,7 @@ OPERATORS: Mapping[str, Handler] = MappingProxyType(
         "QLinearMul": qoperator.qlinear_mul,
         "QLinearSigmoid": qoperator.qlinear_sigmoid,
         "QLinearSoftmax": qoperator.qlinear_softmax,
+        "Quant": qonnx.quant,
         "QuantizeLinear": qdq.quantize_linear,
         "ReduceMean": pool.reduce_mean,
         "Relu": function.relu,

@@ -10,11 +10,12 @@ from gatewright.frontends.onnx.ops.function import elementwise, same_integer
 from gatewright.frontends.onnx.ops.mac import channel_constant, with_bias
 from gatewright.frontends.onnx.products import IntegerSum, Product
 from gatewright.frontends.onnx.sums import FloatInput, Sum
-from gatewright.frontends.onnx.values import Bounds, Constant, QuantisedConstant, Real, Scaled
+from gatewright.frontends.onnx.values import Bounds, Constant, Deferred, QuantisedConstant, Real, Scaled
 
 __all__ = ["add", "divide", "multiply", "scaled_by", "subtract", "sum_of"]
 
 _Known = Constant | QuantisedConstant
+_MOVES = frozenset({"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 def add(call: Call) -> Known:
@@ -75,6 +76,8 @@ def _plus_constant(call: Call, x: Known, constant: _Known, sign: int) -> Known:
             return with_bias(x, signed)
         case FloatInput() if constant.array.size == 1 and x.bounds.free:
             return x.affine(1.0, float(signed.array.flat[0]))
+        case Deferred() if constant.array.size == 1 and _only_moves(x):
+            return x.map(lambda source: _plus_constant(call, source, constant, sign))
         case Scaled() if constant.array.size > 1 and isinstance(constant, QuantisedConstant):
             wide = constant.map(lambda array: np.broadcast_to(array, x.shape))
             return sum_of(x.plain(call.context), call.placed(wide, "addend"), sign)
@@ -89,6 +92,8 @@ def _times(call: Call, x: Known, factor: np.ndarray) -> Known:
             return x.scaled_by(channel_constant(factor, x))
         case FloatInput() if factor.size == 1 and x.bounds.free and factor.flat[0] > 0:
             return x.affine(float(factor.flat[0]), 0.0)
+        case Deferred() if factor.size == 1 and factor.flat[0] > 0 and _only_moves(x):
+            return x.map(lambda source: _times(call, source, factor))
         case Scaled() if factor.size == 1 and factor.flat[0] > 0:
             return scaled_by(x, float(factor.flat[0]))
         case Real() if factor.size == 1:
@@ -96,6 +101,11 @@ def _times(call: Call, x: Known, factor: np.ndarray) -> Known:
     raise Unsupported(
         f"a constant of shape {list(factor.shape)} can multiply the results of Conv, Gemm and MatMul only"
     )
+
+
+def _only_moves(x: Deferred) -> bool:
+    """Whether arithmetic may precede the movement: no new numbers appear in it."""
+    return x.kind in _MOVES and x.bounds.free
 
 
 def _negated(constant: _Known) -> _Known:

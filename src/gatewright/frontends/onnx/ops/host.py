@@ -1,5 +1,7 @@
 """Operators that may end a network: they stay on the host, after the last integer."""
 
+import numpy as np
+
 from gatewright.frontends.onnx.call import Call, Known
 from gatewright.frontends.onnx.context import Context, Unsupported
 from gatewright.frontends.onnx.products import IntegerSum, Product
@@ -51,6 +53,12 @@ def dequantised(context: Context, value: Known) -> Host | None:
         case Table() if value.source is not None and value.step is not None and value.bounds.free:
             before = dequantised(context, value.source)
             return None if before is None else before.then(value.step)
+        case Product() if value.plain and not value.whole:
+            sums = value.sums(context)
+            same = not (np.ptp(value.scale) or np.ptp(value.offset))
+            factors, offsets = (numbers[:1] if same else numbers for numbers in (value.scale, value.offset))
+            step = HostStep.affine(factors.tolist(), offsets.tolist(), value.channel_axis)
+            return Host(Integer(sums, float(value.scale.max())), (step,), value.shape, "float32")
         case Product() if value.plain:
             value = value.accumulate(context)
     if not isinstance(value, Scaled):

@@ -1,0 +1,284 @@
+"""QONNX networks: the graph has exactly the integers of the specification in double precision."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from qonnx_float64 import ROUNDING, run_float64
+
+from gatewright import ir
+from gatewright.errors import ModelError
+from gatewright.frontends import run_reference
+from gatewright.frontends.onnx import ImportOptions, import_onnx, standard_form
+
+QONNX = {"domain": "qonnx.custom_op.general"}
+
+
+class Network:
+    """Writes a QONNX model with random weights of given widths."""
+
+    def __init__(self, build: Any, seed: int) -> None:
+        self.build, self.rng = build, np.random.default_rng(seed)
+
+    def quant(self, x: Any, scale: Any, bits: float, zero: float = 0.0, kind: str = "Quant", **attributes: Any) -> str:
+        parameters = (np.asarray(scale, np.float32), np.float32(zero), np.float32(bits))
+        return self.build.node(kind, x, *parameters, **QONNX, **{"signed": 1, "narrow": 0} | attributes)
+
+    def weights(self, shape: tuple[int, ...], bits: int, scale: Any = 0.05, **attributes: Any) -> str:
+        spread = np.asarray(scale, np.float32) * 2.0 ** (bits - 1)
+        return self.quant(
+            self.rng.normal(0, spread, shape).astype(np.float32), scale, bits, **{"narrow": 1} | attributes
+        )
+
+    def normalise(self, x: str, channels: int, spread: float, zero_gamma: bool = False) -> str:
+        """A batch normalisation, some of its factors negative, whose results lie around `spread`."""
+        gamma = self.rng.choice([-1, 1, 1, 1], channels) * self.rng.uniform(0.5, 2, channels) * spread
+        gamma[: int(zero_gamma)] = 0
+        parts = (gamma, self.rng.normal(0, spread, channels), self.rng.normal(0, 1, channels))
+        return self.build.node(
+            "BatchNormalization",
+            x,
+            *(part.astype(np.float32) for part in parts),
+            self.rng.uniform(0.2, 4, channels).astype(np.float32),
+        )
+
+
+@pytest.fixture
+def network(builder: Any) -> Callable[[int], Network]:
+    return lambda seed: Network(builder(), seed)
+
+
+def expect_exact(model: onnx.ModelProto, count: int = 20, spread: float = 1.0, seed: int = 0) -> ir.Graph:
+    """Compare every quantised activation and the outputs with double precision, on inputs drawn at random."""
+    graph = import_onnx(model)
+    (port,), rng = graph.input_ports, np.random.default_rng(seed)
+    scales = _quantisers(model)
+    for _ in range(count):
+        x = rng.normal(0, spread, port.concrete_shape).astype(np.float32)
+        expected = run_float64(model, {port.name: x})
+        found = graph.evaluate(port.encode(x), keep=True)
+        compared = [name for name in scales if name in found]
+        for name in compared:
+            scale, zero = scales[name]
+            codes = np.rint(expected[name] / scale) + zero
+            np.testing.assert_array_equal(_sorted(found[name]), _sorted(codes), err_msg=name)
+        for value, end in zip(graph.outputs, graph.output_ports, strict=True):
+            ours = end.decode(found[value])
+            np.testing.assert_allclose(ours, expected[end.name], rtol=1e-6, atol=1e-6)
+    return graph
+
+
+def _quantisers(model: onnx.ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Scale and zero point of each quantised activation, by name."""
+    constants = {
+        tensor.name: onnx.numpy_helper.to_array(tensor).astype(np.float64) for tensor in model.graph.initializer
+    }
+    return {
+        node.output[0]: (constants[node.input[1]], constants[node.input[2]] if len(node.input) > 2 else np.zeros(()))
+        for node in model.graph.node
+        if node.op_type in ("Quant", "IntQuant", "BipolarQuant") and node.input[0] not in constants
+    }
+
+
+def _sorted(values: np.ndarray) -> np.ndarray:
+    """Values in an order that no layout changes; the outputs check the layout."""
+    return np.sort(np.asarray(values, np.float64).ravel())
+
+
+@pytest.mark.parametrize("name", ["tfc_2w2a", "kwsmlp_w3a3"])
+def test_pretrained_networks(shared_models: Path, name: str) -> None:
+    model = onnx.load(shared_models / "qonnx" / f"{name}.onnx")
+    graph = expect_exact(model, spread=1.0 if name == "tfc_2w2a" else 60.0)
+    products = [node for node in graph.nodes if isinstance(node.op, ir.MatMul)]
+    bits = int(name.partition("w")[0][-1]) if name == "tfc_2w2a" else 3
+    assert all(graph.type_of(node.inputs[1]).dtype.width == bits for node in products)
+    assert all(graph.type_of(node.inputs[0]).dtype.width == bits for node in products[1:])
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_convolutions_with_batch_normalisation(network: Callable[[int], Network], bits: int, signed: int) -> None:
+    net = network(bits * 2 + signed)
+    x = net.quant(net.build.input("x", [1, 3, 8, 8], "float32"), 0.02, 8)
+    scales = net.rng.uniform(0.01, 0.1, (12, 1, 1, 1))
+    y = net.build.node("Conv", x, net.weights((12, 3, 3, 3), bits, scales), pads=[1, 1, 1, 1], kernel_shape=[3, 3])
+    y = net.normalise(y, 12, 2.0)
+    y = y if signed else net.build.node("Relu", y)
+    y = net.quant(y, 4.0 / 2**bits, bits, signed=signed)
+    depthwise = net.weights((12, 1, 3, 3), bits, 0.1)
+    y = net.build.node("Conv", y, depthwise, group=12, strides=[2, 2], kernel_shape=[3, 3])
+    y = net.quant(net.normalise(y, 12, 1.5), 3.0 / 2**bits, bits, signed=signed)
+    y = net.build.node("Flatten", y)
+    y = net.build.node("MatMul", y, net.weights((108, 5), bits, net.rng.uniform(0.01, 0.1, (1, 5))))
+    graph = expect_exact(net.build.build(**{y: "float32"}))
+    products = [node for node in graph.nodes if isinstance(node.op, ir.Conv2d | ir.MatMul)]
+    assert [graph.type_of(node.inputs[1]).dtype.width for node in products] == [bits] * 3
+    assert [graph.type_of(node.inputs[0]).dtype for node in products[1:]] == [ir.IntType(bits, bool(signed))] * 2
+
+
+@pytest.mark.parametrize("mode", sorted(ROUNDING))
+def test_rounding_modes(network: Callable[[int], Network], mode: str) -> None:
+    net = network(7)
+    x = net.quant(net.build.input("x", [1, 40], "float32"), 0.1, 4)
+    y = net.build.node("Relu", net.build.node("MatMul", x, net.weights((40, 30), 3, 0.125)))
+    y = net.quant(y, 0.25, 4, signed=0, rounding_mode=mode.lower())  # powers of two: ties are common
+    y = net.quant(y, 0.7, 3, rounding_mode=mode)
+    y = net.build.node("MatMul", y, net.weights((30, 4), 2))
+    expect_exact(net.build.build(**{y: "float32"}))
+
+
+def test_bipolar_network(network: Callable[[int], Network]) -> None:
+    net = network(1)
+    x = net.build.input("x", [1, 50], "float32")
+    x = net.build.node("Sub", net.build.node("Mul", x, np.float32(2)), np.float32(1))
+    x = net.build.node("BipolarQuant", x, np.float32(1), **QONNX)
+    for width in (33, 20):
+        raw = net.rng.normal(size=(50 if width == 33 else 33, width)).astype(np.float32)
+        weights = net.build.node("BipolarQuant", raw, np.float32(0.5), **QONNX)
+        x = net.normalise(net.build.node("MatMul", x, weights), width, 1.0, zero_gamma=True)
+        x = net.build.node("BipolarQuant", x, np.float32(0.25), **QONNX)
+    y = net.build.node("MatMul", x, net.quant(net.rng.normal(size=(20, 3)).astype(np.float32), 1.0, 1))
+    graph = expect_exact(net.build.build(**{y: "float32"}), count=40)
+    for constant in graph.constants:
+        if constant.name.endswith("weight"):
+            assert constant.type.dtype == ir.IntType(2)
+            assert set(np.unique(constant.array)) <= {-1, 0, 1}
+
+
+def test_ties_of_the_last_bit_go_to_even(network: Callable[[int], Network]) -> None:
+    net = network(2)
+    x = net.quant(net.build.input("x", [1, 8], "float32"), 1.0, 4)
+    y = net.quant(net.build.node("MatMul", x, net.weights((8, 64), 4, 1.0)), 4.0, 8)
+    graph = expect_exact(net.build.build(**{y: "float32"}), spread=4.0)
+    (node,) = [node for node in graph.nodes if isinstance(node.op, ir.Requantise)]
+    assert graph.constant(node.inputs[1]).array.tolist() == [1]
+    assert graph.constant(node.inputs[2]).array.tolist() == [2]
+
+
+def test_residual_addition_pool_and_zero_points(network: Callable[[int], Network]) -> None:
+    net = network(3)
+    x = net.quant(net.build.input("x", [1, 4, 6, 6], "float32"), 0.2, 4, zero=5, signed=0)
+    y = net.build.node("Conv", x, net.weights((4, 4, 3, 3), 3), pads=[1, 1, 1, 1], kernel_shape=[3, 3])
+    y = net.quant(net.normalise(y, 4, 1.0), 0.15, 4, zero=-2)
+    y = net.quant(net.build.node("Add", x, y), 0.3, 3, kind="IntQuant")
+    y = net.build.node("MaxPool", y, kernel_shape=[2, 2], strides=[2, 2])
+    y = net.quant(net.build.node("GlobalAveragePool", y), 0.3, 5)
+    y = net.build.node("Gemm", net.build.node("Flatten", y), net.weights((4, 3), 4), np.float32([0.1, -0.7, 0.3]))
+    graph = expect_exact(net.build.build(**{y: "float32"}))
+    assert "add" in [node.op.name for node in graph.nodes]
+
+
+def test_functions_of_an_activation_are_exact_tables(network: Callable[[int], Network]) -> None:
+    net = network(4)
+    x = net.quant(net.build.input("x", [1, 30], "float32"), 0.1, 6)
+    y = net.quant(net.build.node("Mul", x, np.float32(0.3)), 0.07, 5)
+    y = net.quant(y, 0.11, 4)  # no multiplier has these steps: a table
+    y = net.build.node("MatMul", y, net.weights((30, 4), 2))
+    expect_exact(net.build.build(**{y: "float32"}))
+
+
+def test_multi_threshold(network: Callable[[int], Network]) -> None:
+    net = network(5)
+    x = net.quant(net.build.input("x", [1, 40], "float32"), 1.0, 4)
+    y = net.build.node("MatMul", x, net.weights((40, 6), 3, 1.0))
+    starts = net.rng.integers(-40, -10, (6, 1))
+    rows = (starts + net.rng.uniform(7, 15, (6, 1)) * np.arange(7)).astype(np.float32)
+    y = net.build.node("MultiThreshold", y, rows, out_dtype="UINT3", **QONNX)
+    y = net.build.node("MatMul", y, net.weights((6, 9), 2, 1.0))
+    bipolar = {"out_dtype": "BIPOLAR", "out_scale": 2.0, "out_bias": -1.0}
+    y = net.build.node("MultiThreshold", y, np.float32([[-1.5]]), **bipolar, **QONNX)
+    y = net.build.node("MatMul", y, net.weights((9, 3), 2, 1.0))
+    graph = expect_exact(net.build.build(**{y: "float32"}), count=50, spread=3.0)
+    products = [node for node in graph.nodes if isinstance(node.op, ir.MatMul)]
+    assert [str(graph.type_of(node.inputs[0]).dtype) for node in products] == ["i4", "u3", "i2"]
+
+
+def test_weights_keep_their_own_widths(network: Callable[[int], Network]) -> None:
+    net = network(6)
+    y = net.quant(net.build.input("x", [1, 16], "float32"), 0.1, 8)
+    for bits in (2, 5, 3, 8):
+        y = net.build.node("MatMul", y, net.weights((16, 16), bits))
+        y = net.quant(y, 0.4, bits)
+    graph = expect_exact(net.build.build(**{y: "float32"}))
+    products = [node for node in graph.nodes if isinstance(node.op, ir.MatMul)]
+    assert [str(graph.type_of(node.inputs[1]).dtype) for node in products] == ["i2", "i5", "i3", "i8"]
+    assert [str(graph.type_of(node.inputs[0]).dtype) for node in products] == ["i8", "i2", "i5", "i3"]
+
+
+def test_standard_form_runs_in_onnx_runtime(network: Callable[[int], Network], shared_models: Path) -> None:
+    net = network(9)
+    x = net.quant(net.build.input("x", [1, 3, 5, 5], "float32"), 0.25, 4)
+    y = net.build.node("Conv", x, net.weights((4, 3, 3, 3), 3, 0.5), kernel_shape=[3, 3])
+    rows = (np.arange(7) * 3.0 - net.rng.uniform(0, 20, (4, 1))).astype(np.float32)
+    y = net.build.node("MultiThreshold", y, rows, out_dtype="INT4", out_bias=-2.0, **QONNX)
+    y = net.quant(net.build.node("Conv", y, net.weights((2, 4, 3, 3), 1, 0.5)), 0.5, 3, narrow=1, rounding_mode="FLOOR")
+    y = net.build.node("BipolarQuant", net.build.node("Flatten", y), np.float32(0.5), **QONNX)
+    pretrained = onnx.load(shared_models / "qonnx" / "tfc_2w2a.onnx")
+    for model, name, shape in (
+        (net.build.build(**{y: "float32"}), "x", (1, 3, 5, 5)),
+        (pretrained, "0", (1, 1, 28, 28)),
+    ):
+        array = net.rng.normal(size=shape).astype(np.float32)
+        found, expected = run_reference(standard_form(model), {name: array}), run_float64(model, {name: array})
+        for output in found:
+            np.testing.assert_allclose(found[output], expected[output], rtol=1e-5, atol=1e-5)
+
+
+def test_models_without_quantisers_stay_as_they_are(network: Callable[[int], Network]) -> None:
+    build = network(0).build
+    model = build.build(**{build.node("Relu", build.input("x", [1, 4], "float32")): "float32"})
+    assert standard_form(model) is model
+
+
+def test_nearest_multipliers_keep_to_the_width(network: Callable[[int], Network]) -> None:
+    net = network(10)
+    x = net.quant(net.build.input("x", [1, 300], "float32"), 0.03, 8)
+    y = net.normalise(net.build.node("MatMul", x, net.weights((300, 64), 8, 0.01)), 64, 2.0)
+    model = net.build.build(**{net.quant(y, 0.2, 8): "float32"})
+    multipliers = []
+    for exact in (True, False):
+        graph = import_onnx(model, options=ImportOptions(multiplier_bits=12, exact=exact))
+        (node,) = [node for node in graph.nodes if isinstance(node.op, ir.Requantise)]
+        multipliers.append(int(graph.constant(node.inputs[1]).array.max()))
+    assert multipliers[0] >= 1 << 12 > multipliers[1]
+    x = net.rng.normal(size=(1, 300)).astype(np.float32)
+    (found,) = graph.evaluate(graph.input_ports[0].encode(x)).values()
+    expected = run_float64(model, {"x": x})[model.graph.output[0].name] / np.float32(0.2)
+    assert np.abs(found - expected).max() < 1.5
+
+
+def _uneven(net: Network) -> str:
+    x = net.quant(net.build.input("x", [1, 4], "float32"), 1.0, 4)
+    rows = np.float32([[-20, 0, 1, 30]])
+    return net.build.node("MultiThreshold", net.build.node("MatMul", x, net.weights((4, 4), 4, 1.0)), rows, **QONNX)
+
+
+def _quant_of(**changes: Any) -> Callable[[Network], str]:
+    def make(net: Network) -> str:
+        x = net.build.input("x", [1, 4], "float32")
+        return net.quant(x, **{"scale": 1.0, "bits": 4} | changes)
+
+    return make
+
+
+ERRORS = {
+    "uneven": (_uneven, "multithreshold_3': no bias and multiplier of 32 bits have its thresholds"),
+    "mode": (_quant_of(rounding_mode="BEST"), "Quant 'quant_0': rounding_mode must be one of ROUND, "),
+    "input mode": (_quant_of(rounding_mode="FLOOR"), "the rounding_mode of a model input must be ROUND, not FLOOR"),
+    "half a bit": (_quant_of(bits=2.5), "bitwidth must be a whole number from 1 to 16, not 2.5"),
+    "zero": (_quant_of(zero=0.5), "zeropt must be one whole number"),
+    "channels": (_quant_of(scale=[[1, 2, 3, 4]]), "scale of an activation must be one number, not one a channel"),
+    "scale": (_quant_of(scale=0.0), "scale must be positive and finite"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), ERRORS.values(), ids=ERRORS)
+def test_errors(network: Callable[[int], Network], make: Callable[[Network], str], message: str) -> None:
+    net = network(8)
+    y = make(net)
+    with pytest.raises(ModelError) as caught:
+        import_onnx(net.build.build(**{y: "float32"}))
+    assert message in str(caught.value)
