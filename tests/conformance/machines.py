@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatewright.targets.array.config import ArrayConfig
 
-__all__ = ["SYSTOLIC"]
+__all__ = ["SYSTOLIC", "VECTOR"]
 
 SYSTOLIC: dict[str, ArrayConfig] = {
     "8x8": ArrayConfig(),
@@ -20,5 +20,24 @@ SYSTOLIC: dict[str, ArrayConfig] = {
         output_bytes=4096,
         weight_bytes=4096,
         parameter_bytes=1024,
+    ),
+}
+
+VECTOR: dict[str, ArrayConfig] = {
+    "8x8_v8": ArrayConfig(vector_lanes=8),
+    # small scratchpads, and a post unit that leaves all but sums to the vector unit
+    "3x5_v4": ArrayConfig(
+        rows=3,
+        columns=5,
+        post_lanes=2,
+        bus_bits=32,
+        activation_bytes=4096,
+        output_bytes=4096,
+        weight_bytes=4096,
+        parameter_bytes=1024,
+        residual=False,
+        pool=False,
+        lut=False,
+        vector_lanes=4,
     ),
 }

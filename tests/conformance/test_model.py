@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+from gatewright import ir
 from gatewright.passes import run_passes
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.lower import lower
 from gatewright.targets.array.model import execute
+from gatewright.targets.array.supports import SUPPORT
 from tests.conformance.cases import CASES, Maker, inputs_of
-from tests.conformance.machines import SYSTOLIC
+from tests.conformance.cases_vector import VECTOR_CASES
+from tests.conformance.machines import SYSTOLIC, VECTOR
 
 CONFIGS = SYSTOLIC | {
     # the smallest scratchpads, the widest bus, one lane
@@ -22,12 +25,41 @@ CONFIGS = SYSTOLIC | {
 }
 
 
-@pytest.mark.parametrize("machine", CONFIGS)
-@pytest.mark.parametrize("case", CASES)
-def test_model_equals_evaluation(case: str, machine: str) -> None:
-    config = CONFIGS[machine]
-    graph = run_passes(CASES[case](Maker(case, dyadic=config.dyadic)))
+VECTOR_CONFIGS = VECTOR | {
+    "1x1_v4": ArrayConfig(
+        rows=1,
+        columns=1,
+        post_lanes=1,
+        bus_bits=256,
+        activation_bytes=2048,
+        output_bytes=2048,
+        weight_bytes=2048,
+        parameter_bytes=1024,
+        vector_lanes=4,
+    ),
+    "dyadic_v1": ArrayConfig(multiplier_width=0, vector_lanes=1),
+}
+
+
+def _check(graph: ir.Graph, config: ArrayConfig) -> None:
     inputs = inputs_of(graph)
     outputs = execute(lower(graph, config), config, inputs)
     for name, expected in graph.evaluate(*inputs).items():
         np.testing.assert_array_equal(outputs[name], expected, err_msg=name)
+
+
+@pytest.mark.parametrize("machine", CONFIGS)
+@pytest.mark.parametrize("case", CASES)
+def test_model_equals_evaluation(case: str, machine: str) -> None:
+    config = CONFIGS[machine]
+    _check(run_passes(CASES[case](Maker(case, dyadic=config.dyadic))), config)
+
+
+@pytest.mark.parametrize("machine", VECTOR_CONFIGS)
+@pytest.mark.parametrize("case", CASES | VECTOR_CASES)
+def test_with_a_vector_unit_the_model_equals_evaluation(case: str, machine: str) -> None:
+    config = VECTOR_CONFIGS[machine]
+    graph = run_passes((CASES | VECTOR_CASES)[case](Maker(case, dyadic=config.dyadic)))
+    for node in graph.nodes:
+        assert SUPPORT.reason(node, graph, config) is None
+    _check(graph, config)

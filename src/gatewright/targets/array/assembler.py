@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gatewright.errors import ProgramError
 from gatewright.hdl.instruction import (
+    HEADER,
     INSTRUCTION_BYTES,
     TOKEN_WIDTH,
     InstructionLayout,
@@ -22,10 +23,14 @@ from gatewright.hdl.instruction import (
     unpack,
 )
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.effects_vector import VectorEffects
 from gatewright.targets.array.isa import LAYOUTS, MNEMONICS, PIXEL_LEVELS, Operation
+from gatewright.targets.array.isa_vector import VECTOR_LAYOUTS, VECTOR_MNEMONICS, VECTOR_UNIT
 
 __all__ = ["Access", "Step", "assemble", "decode", "disassemble", "prove", "synchronise"]
 
+_LAYOUTS = {0: LAYOUTS, VECTOR_UNIT: VECTOR_LAYOUTS}
+_MNEMONICS = {0: MNEMONICS, VECTOR_UNIT: VECTOR_MNEMONICS}
 _QUEUES = {Opcode.LOAD: Queue.LOAD, Opcode.STORE: Queue.STORE}
 
 
@@ -51,8 +56,12 @@ class Step:
         self.queue = _QUEUES.get(self.opcode, Queue.COMPUTE)
 
     @property
+    def unit(self) -> int:
+        return self.fields.get("unit", 0)
+
+    @property
     def layout(self) -> InstructionLayout:
-        return LAYOUTS[self.opcode]
+        return _LAYOUTS[self.unit][self.opcode]
 
     def word(self) -> int:
         return pack(self.layout, {"opcode": self.opcode, **self.fields})
@@ -66,9 +75,12 @@ class Effects:
         self.pixels: Mapping[str, int] = {}
         self.taps: Mapping[str, int] = {}
         self.post: Mapping[str, int] = {}
+        self.vector = VectorEffects(config)
 
     def of(self, step: Step) -> list[Access]:
         fields = step.fields
+        if step.unit == VECTOR_UNIT:
+            return [Access(*access) for access in self.vector.of(step.opcode, fields) if access[2] > access[1]]
         if step.opcode in (Opcode.LOAD, Opcode.STORE):
             return self._transfer(step)
         if step.opcode == Operation.CONFIG_PIXELS:
@@ -246,7 +258,7 @@ def prove(steps: Sequence[Step], config: ArrayConfig) -> None:
     taken = dict.fromkeys(given, 0)
     known: list[list[int]] = []
     latest: list[list[int]] = [[-1] * 3 for _ in Queue]
-    fence = -1
+    fences = dict.fromkeys(_LAYOUTS, -1)  # COMPUTEs of a unit before this instruction have completed when it is taken
     for index, step in enumerate(steps):
         mine = list(latest[step.queue])
         for queue in Queue:
@@ -260,12 +272,14 @@ def prove(steps: Sequence[Step], config: ArrayConfig) -> None:
             mine = [max(a, b) for a, b in zip(mine, known[giver], strict=True)]
             mine[queue] = max(mine[queue], giver)
         if step.opcode == Operation.CONFIG_POST:
-            fence = index
+            fences[step.unit] = index
+        elif step.opcode == Operation.COMPUTE:  # of the two units one at a time computes
+            fences |= {unit: index + 1 for unit in fences if unit != step.unit}
         for access in touched[index]:
             for other in conflicts.before(access):
                 queue = steps[other].queue
-                # a COMPUTE may still be writing when the next one reads, unless the post unit was waited for between
-                ordered = other < fence or access.writes if queue == step.queue else other <= mine[queue]
+                # a COMPUTE may still be writing when the next one of its unit reads, unless that was waited for between
+                ordered = other < fences[step.unit] or access.writes if queue == step.queue else other <= mine[queue]
                 if not ordered:
                     raise ProgramError(f"Instructions {other} and {index} both use {access.space} and are not ordered")
             conflicts.add(access, index, step.queue)
@@ -307,10 +321,14 @@ def decode(code: bytes) -> list[Step]:
     for index in range(len(code) // INSTRUCTION_BYTES):
         word = int.from_bytes(code[index * INSTRUCTION_BYTES : (index + 1) * INSTRUCTION_BYTES], "little")
         number = word & 0xF
-        if number not in list(LAYOUTS):
-            raise ProgramError(f"Instruction {index} has opcode {number}, which is not one of {sorted(LAYOUTS)}")
+        unit = unpack(HEADER, word).unit
+        layouts = _LAYOUTS.get(unit)
+        if layouts is None:
+            raise ProgramError(f"Instruction {index} is for unit {unit}, which is not one of {sorted(_LAYOUTS)}")
+        if number not in list(layouts):
+            raise ProgramError(f"Instruction {index} has opcode {number}, which is not one of {sorted(layouts)}")
         opcode = Opcode(number)
-        fields = dict(unpack(LAYOUTS[opcode], word).fields)
+        fields = dict(unpack(layouts[opcode], word).fields)
         del fields["opcode"]
         steps.append(Step(opcode, fields))
     return steps
@@ -320,6 +338,6 @@ def disassemble(steps: Sequence[Step]) -> str:
     """One line an instruction: index, mnemonic, fields that are not zero."""
     lines = []
     for index, step in enumerate(steps):
-        values = " ".join(f"{name}={value}" for name, value in step.fields.items() if value)
-        lines.append(f"{index:5d}  {MNEMONICS[step.opcode]:<8} {values}")
+        values = " ".join(f"{name}={value}" for name, value in step.fields.items() if value and name != "unit")
+        lines.append(f"{index:5d}  {_MNEMONICS[step.unit][step.opcode]:<9} {values}")
     return "\n".join(lines) + "\n"

@@ -186,6 +186,11 @@ class ArrayConfig:
         return max(word, self.bus_bytes, results, self.vector_window_bytes)
 
     @property
+    def scratch_line(self) -> int:
+        """Alignment of values in the byte-addressed scratchpads: no write goes beyond a value's last line."""
+        return max(64, self.vector_window_bytes)
+
+    @property
     def vector_window_bytes(self) -> int:
         """Bytes that the vector unit reads or writes at once, at most; 0 without it."""
         return self.vector_lanes * max(self.vector_operand_bytes, self.vector_result_bytes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.emitter_vector import VectorEmitter
 from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation, parameter_dtype
 from gatewright.targets.array.job import Job, Level
 from gatewright.targets.array.memory_map import MemoryMap, Place
@@ -26,6 +27,7 @@ from gatewright.targets.array.tiling import (
     tile_pixels,
     whole,
 )
+from gatewright.targets.array.vector_job import VectorLayer
 from gatewright.targets.array.writer import Ring, Writer
 
 __all__ = ["Emitter"]
@@ -66,18 +68,24 @@ class Emitter(Writer):
 
     # One layer.
 
-    def layer(self, index: int, jobs: list[Job], plan: LayerPlan) -> None:
+    def layer(self, index: int, work: Sequence[Job] | VectorLayer, plan: LayerPlan) -> None:
         """Emit a layer; its last instruction records the cycle it completes at stamp `index`."""
         self.forget(Operation.CONFIG_POST)  # always set: it is the fence behind the layer before
-        self._loaded = dict.fromkeys(plan.load, 0)
+        self.loaded = dict.fromkeys(plan.load, 0)
+        if isinstance(work, VectorLayer):
+            VectorEmitter(self, index, plan).layer(work.passes)
+        else:
+            self._array_layer(index, work, plan)
+        self._load_remainders(plan)
+        self.steps[-1].fields |= {"stamp": 1, "stamp_index": index}
+
+    def _array_layer(self, index: int, jobs: Sequence[Job], plan: LayerPlan) -> None:
         self._residual_loaded = not plan.load_residual
         for number, job in enumerate(jobs):
             self._job((index, number), job, plan)
         output = jobs[0].output.value
         if plan.to_memory and output in plan.output:
             self._store_whole(output, plan.output[output])
-        self._load_remainders(plan)
-        self.steps[-1].fields |= {"stamp": 1, "stamp_index": index}
 
     def _job(self, key: tuple[int, int], job: Job, plan: LayerPlan) -> None:
         depth_bytes = job.weights.shape[1] * self.config.weight_word_bytes
@@ -145,7 +153,7 @@ class Emitter(Writer):
         place = self.memory.get(image.value)
         if image.value in plan.activation:
             base = plan.activation[image.value].start
-            if image.value in self._loaded and place is not None:
+            if image.value in self.loaded and place is not None:
                 self.load_rest(
                     Memory.ACTIVATION, image.value, base, tile.image * image.image_bytes + part.y_stop * image.row_bytes
                 )

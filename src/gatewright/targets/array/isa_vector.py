@@ -105,7 +105,8 @@ VECTOR_LANES = instruction_layout(
 #   q = clip(round(s * mul / 2^shift) + zero, low, high)
 # where a negative s is shifted by shift + negative_shift; with `leaky`, an s of at least 0 has mul 1 and shift 0.
 # With `per_channel`, bias, mul and shift are the lane's entry in the parameter scratchpad (`isa.PARAMETER`).
-# With `table`, table[q + 128] is the result.
+# With `table`, table[q + 128] is the result. It is taken once every COMPUTE of this unit before it has completed: a
+# COMPUTE behind it may read what one before it wrote. COMPUTEs of the two units never overlap.
 VECTOR_POST = instruction_layout(
     {
         "per_channel": unsigned(1),

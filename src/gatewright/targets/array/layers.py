@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import prod
 
 from gatewright.ir import (
     Add,
+    ArgMax,
     AveragePool,
+    Broadcast,
     Clip,
     Concat,
     Conv2d,
     Graph,
+    LeakyRelu,
     Lut,
     MatMul,
     MaxPool,
+    Multiply,
     Node,
     Operator,
     Pad,
+    ReduceMax,
     Requantise,
+    RoundedConv2d,
+    Shift,
     Slice,
     Transpose,
     Upsample,
@@ -36,8 +44,28 @@ from gatewright.targets.array.map_move import (
     map_transpose,
     map_upsample,
 )
+from gatewright.targets.array.map_vector import map_vector_elementwise
+from gatewright.targets.array.map_vector_moves import (
+    map_vector_broadcast,
+    map_vector_concat,
+    map_vector_pad,
+    map_vector_slice,
+    map_vector_transpose,
+    map_vector_upsample,
+)
+from gatewright.targets.array.map_vector_windows import (
+    map_vector_average_pool,
+    map_vector_depthwise,
+    map_vector_max_pool,
+    map_vector_reduction,
+    map_vector_rounded,
+)
+from gatewright.targets.array.supports import array_reason
+from gatewright.targets.array.supports_vector import vector_reason
+from gatewright.targets.array.timing import drain_cycles
+from gatewright.targets.array.vector_job import VectorJob, VectorLayer, VectorPass
 
-__all__ = ["layers_of", "map_layer"]
+__all__ = ["layers_of", "map_layer", "on_vector"]
 
 _MAPPERS: Mapping[type[Operator], Callable[[Graph, Layer, ArrayConfig], list[Job]]] = {
     Conv2d: map_conv2d,
@@ -56,27 +84,88 @@ _MAPPERS: Mapping[type[Operator], Callable[[Graph, Layer, ArrayConfig], list[Job
 }
 
 
+_VECTOR_MAPPERS: Mapping[type[Operator], Callable[[Graph, Layer, ArrayConfig], list[VectorPass]]] = {
+    Conv2d: map_vector_depthwise,
+    RoundedConv2d: map_vector_rounded,
+    AveragePool: map_vector_average_pool,
+    MaxPool: map_vector_max_pool,
+    ReduceMax: map_vector_reduction,
+    ArgMax: map_vector_reduction,
+    Add: map_vector_elementwise,
+    Multiply: map_vector_elementwise,
+    Shift: map_vector_elementwise,
+    LeakyRelu: map_vector_elementwise,
+    Requantise: map_vector_elementwise,
+    Clip: map_vector_elementwise,
+    Lut: map_vector_elementwise,
+    Concat: map_vector_concat,
+    Pad: map_vector_pad,
+    Slice: map_vector_slice,
+    Transpose: map_vector_transpose,
+    Upsample: map_vector_upsample,
+    Broadcast: map_vector_broadcast,
+}
+
+
 def layers_of(graph: Graph, config: ArrayConfig) -> list[Layer]:
-    """`passes.group` by the tail units the configuration has, cut where the post unit cannot take the whole tail."""
-    rules = FusionRules(add=config.residual, lut=config.lut, max_pool=config.pool)
-    return [part for layer in group(graph, rules) for part in _split(layer)]
+    """`passes.group` by the tail units the configuration has, cut where a unit cannot take the whole tail."""
+    rules = FusionRules(add=config.residual, lut=config.lut or config.vector_lanes > 0, max_pool=config.pool)
+    return [part for layer in group(graph, rules) for part in _parts(graph, layer, config)]
 
 
-def _split(layer: Layer) -> list[Layer]:
-    """Cut a tail in two where an addition rounds otherwise than the requantisation, or is followed by a pool.
-
-    The post unit has one rounding for both, and reads the residual operand at the places it writes.
-    """
-    if layer.kind != "mac":
+def _parts(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Layer]:
+    find = _vector_cut if on_vector(graph, layer, config) else _array_cut
+    place = find(graph, layer, config)
+    if place is None:
         return [layer]
+    head, *rest = _cut(layer, place)
+    return [head, *(part for each in rest for part in _parts(graph, each, config))]
+
+
+def on_vector(graph: Graph, layer: Layer, config: ArrayConfig) -> bool:
+    """Whether a layer goes to the vector unit: all but what the array does faster, or alone can do."""
+    if not config.vector_lanes or any(vector_reason(node, graph, config) for node in _sums(layer)):
+        return False
+    main = layer.main
+    if not isinstance(main.op, Conv2d) or any(array_reason(node, graph, config) for node in _sums(layer)):
+        return True
+    (job,) = map_conv2d(graph, layer, config)
+    steps = max(job.taps.depth(config.word_length), drain_cycles(config)) * len(job.weights)
+    pixels = main.type.size // main.type.shape[-1]
+    lanes = -(-main.type.shape[-1] // config.vector_lanes) * pixels * prod(graph.type_of(main.inputs[1]).shape[1:])
+    return lanes <= -(-pixels // config.rows) * steps
+
+
+def _sums(layer: Layer) -> tuple[Node, ...]:
+    """The main node, with the requantisation of its sums."""
+    return (layer.main, *(node for node in layer.nodes[1:2] if isinstance(node.op, Requantise)))
+
+
+def _vector_cut(graph: Graph, layer: Layer, config: ArrayConfig) -> int | None:
+    """Before what the vector unit does as a layer of its own: additions, pools, a table it lacks."""
+    for place, node in enumerate(layer.nodes[1:], 1):
+        if isinstance(node.op, Add | MaxPool) or (isinstance(node.op, Lut) and not config.vector_table):
+            return place
+    return None
+
+
+def _array_cut(graph: Graph, layer: Layer, config: ArrayConfig) -> int | None:
+    """Where an addition rounds otherwise than the requantisation, or is followed by a pool.
+
+    The post unit has one rounding for both, and reads the residual operand at the places it writes. Nor does it take
+    what only the vector unit can do.
+    """
+    for place, node in enumerate(layer.nodes[1:], 1):
+        if config.vector_lanes and isinstance(node.op, Add | Lut | MaxPool) and array_reason(node, graph, config):
+            return place
+    if layer.kind != "mac":
+        return None
     add = layer.find(Add)
     requantise = layer.find(Requantise)
     if add is not None and requantise is not None and _rounding(add) != _rounding(requantise):
-        return _cut(layer, layer.nodes.index(add))
+        return layer.nodes.index(add)
     pool = layer.find(MaxPool)
-    if add is not None and pool is not None:
-        return _cut(layer, layer.nodes.index(pool))
-    return [layer]
+    return layer.nodes.index(pool) if add is not None and pool is not None else None
 
 
 def _rounding(node: Node) -> object:
@@ -86,12 +175,13 @@ def _rounding(node: Node) -> object:
 
 def _cut(layer: Layer, place: int) -> list[Layer]:
     head, tail = layer.nodes[:place], layer.nodes[place:]
-    first = replace(layer, nodes=head, output=head[-1].name, inputs=layer.inputs[: 1 + _adds(head)])
-    parts = [first]
-    if isinstance(tail[0].op, Add):
-        rest = [node for node in tail if not isinstance(node.op, MaxPool)]
-        other = next((name for name in rest[0].inputs if name != head[-1].name), head[-1].name)
-        parts.append(Layer(rest[0].name, "elementwise", tuple(rest), (head[-1].name, other), rest[-1].name, 0))
+    parts = [replace(layer, nodes=head, output=head[-1].name, inputs=layer.inputs[: 1 + _adds(head)])]
+    rest = tuple(node for node in tail if not isinstance(node.op, MaxPool))
+    if rest:
+        inputs: tuple[str, ...] = (head[-1].name,)
+        if isinstance(rest[0].op, Add):
+            inputs += (next((name for name in rest[0].inputs if name != head[-1].name), head[-1].name),)
+        parts.append(Layer(rest[0].name, "elementwise", rest, inputs, rest[-1].name, 0))
     for node in tail:
         if isinstance(node.op, MaxPool):
             parts.append(Layer(node.name, "pool", (node,), (node.inputs[0],), node.name, 0))
@@ -102,14 +192,25 @@ def _adds(nodes: tuple[Node, ...]) -> int:
     return sum(isinstance(node.op, Add) for node in nodes)
 
 
-def map_layer(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
+def map_layer(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job] | VectorLayer:
     """The jobs of a layer; values are named by what holds their bytes (reshapes resolved)."""
     roots = aliases(graph)
-    jobs = _MAPPERS[type(layer.main.op)](graph, layer, config)
+    if on_vector(graph, layer, config):
+        passes = _VECTOR_MAPPERS[type(layer.main.op)](graph, layer, config)
+        return VectorLayer(tuple(VectorPass(tuple(_resolved(job, roots) for job in each.jobs)) for each in passes))
     resolved = []
-    for job in jobs:
+    for job in _MAPPERS[type(layer.main.op)](graph, layer, config):
         image = replace(job.image, value=roots.get(job.image.value, job.image.value))
         residual = job.tail.residual
         tail = replace(job.tail, residual=roots.get(residual, residual)) if residual else job.tail
         resolved.append(replace(job, image=image, tail=tail))
     return resolved
+
+
+def _resolved(job: VectorJob, roots: Mapping[str, str]) -> VectorJob:
+    job = replace(job, image=replace(job.image, value=roots.get(job.image.value, job.image.value)))
+    if job.operand is None or job.operand.layout is None:
+        return job
+    layout = job.operand.layout
+    layout = replace(layout, value=roots.get(layout.value, layout.value))
+    return replace(job, operand=replace(job.operand, layout=layout))

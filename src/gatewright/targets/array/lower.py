@@ -13,11 +13,14 @@ from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.emitter import Emitter
+from gatewright.targets.array.emitter_vector import constant_bytes
 from gatewright.targets.array.job import Job, element_bytes
 from gatewright.targets.array.layers import layers_of, map_layer
 from gatewright.targets.array.memory_map import MemoryMap
 from gatewright.targets.array.placement import LayerUse, place
 from gatewright.targets.array.tiling import least_room
+from gatewright.targets.array.tiling_vector import least_vector_room
+from gatewright.targets.array.vector_job import VectorLayer, VectorPass
 
 __all__ = ["lower"]
 
@@ -41,7 +44,7 @@ def lower(
     jobs = [map_layer(graph, layer, config) for layer in layers]
     roots = aliases(graph)
     outputs = frozenset(roots.get(name, name) for name in graph.outputs)
-    uses = [_use(layer, mine) for layer, mine in zip(layers, jobs, strict=True)]
+    uses = [_use(layer, mine, config) for layer, mine in zip(layers, jobs, strict=True)]
 
     def size_of(name: str) -> int:
         type = graph.type_of(name)
@@ -50,6 +53,9 @@ def lower(
     placement = place(uses, size_of, outputs, config)
     memory = MemoryMap(graph, outputs, placement.memory, size_of, rom=rom)
     emitter = Emitter(config, memory, size_of)
+    for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
+        if graph.is_constant(name):
+            emitter.add_constant(name, _constant_bytes(graph, name))
     starts = []
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
         starts.append(len(emitter.steps))
@@ -73,7 +79,14 @@ def lower(
     )
 
 
-def _use(layer: Layer, jobs: Sequence[Job]) -> LayerUse:
+def _constant_bytes(graph: Graph, name: str) -> bytes:
+    constant = graph.constant(name)
+    return constant.array.astype(constant.type.dtype.storage.newbyteorder("<")).tobytes()
+
+
+def _use(layer: Layer, jobs: Sequence[Job] | VectorLayer, config: ArrayConfig) -> LayerUse:
+    if isinstance(jobs, VectorLayer):
+        return _vector_use(layer, jobs.passes, config)
     rooms = [least_room(job) for job in jobs]
     return LayerUse(
         name=layer.name,
@@ -82,6 +95,22 @@ def _use(layer: Layer, jobs: Sequence[Job]) -> LayerUse:
         output=layer.output,
         least_input=max(room[0] for room in rooms),
         least_output=max(room[1] * job.output_share for room, job in zip(rooms, jobs, strict=True)),
+    )
+
+
+def _vector_use(layer: Layer, passes: Sequence[VectorPass], config: ArrayConfig) -> LayerUse:
+    rooms = [least_vector_room(pass_, config.scratch_line) for pass_ in passes]
+    jobs = [job for pass_ in passes for job in pass_.jobs]
+    operand = jobs[0].operand
+    return LayerUse(
+        name=layer.name,
+        sources=tuple(job.image.value for job in jobs),
+        residual=operand.value if operand else None,
+        output=layer.output,
+        least_input=max(room[0] for room in rooms),
+        least_output=max(room[1] for room in rooms),
+        constants=max(constant_bytes(job) for job in jobs),
+        whole_residual=operand is not None and operand.layout is not None and not operand.dense,
     )
 
 

@@ -13,6 +13,8 @@ from gatewright.program import Program
 from gatewright.targets.array.assembler import Step, decode
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation, parameter_dtype
+from gatewright.targets.array.isa_vector import VECTOR_UNIT
+from gatewright.targets.array.model_vector import VectorMachine
 
 __all__ = ["Machine", "execute"]
 
@@ -43,12 +45,17 @@ class Machine:
         self.taps: Mapping[str, int] = {}
         self.post: Mapping[str, int] = {}
         self.range: Mapping[str, int] = {}
+        self.vector = VectorMachine(
+            config.vector_lanes, config.vector_sum_width, self.scratch, config.parameter_entry_bytes
+        )
         self.sums = np.zeros((1, 1), np.int64)  # partial sums [pixels, columns] kept in the array
 
     def step(self, step: Step) -> None:
         fields = step.fields
         if step.opcode in (Opcode.LOAD, Opcode.STORE):
             self._transfer(step)
+        elif step.unit == VECTOR_UNIT:
+            self.vector.step(step.opcode, fields)
         elif step.opcode == Operation.CONFIG_PIXELS:
             self.pixels = fields
         elif step.opcode == Operation.CONFIG_TAPS:

@@ -16,7 +16,10 @@ from gatewright.targets.array.config import ArrayConfig
 
 __all__ = ["Arena", "LayerPlan", "LayerUse", "Placement", "Span", "place"]
 
-_LINE = 64  # alignment of values in scratchpads and memory, bytes
+_LINE = 64  # alignment of values in memory, bytes
+
+
+_CONSTANTS = ("constants",)  # what takes a layer's constant operands in the output scratchpad
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,10 @@ class Span:
 
 
 class Arena:
-    """First-fit allocation in one memory; `grow` makes it unbounded."""
+    """First-fit allocation in one memory, in lines; `grow` makes it unbounded."""
 
-    def __init__(self, size: int, *, grow: bool = False) -> None:
-        self.size, self.grow = size, grow
+    def __init__(self, size: int, *, grow: bool = False, line: int = _LINE) -> None:
+        self.size, self.grow, self.line = size, grow, line
         self.used: dict[object, Span] = {}
         self.peak = 0
 
@@ -47,7 +50,7 @@ class Arena:
 
     def take(self, key: object, size: int) -> Span | None:
         """A free stretch for `key`, or None."""
-        size = -(-size // _LINE) * _LINE
+        size = -(-size // self.line) * self.line
         for gap in self.gaps():
             if gap.size >= size:
                 self.used[key] = Span(gap.start, size)
@@ -64,7 +67,11 @@ class Arena:
 
 @dataclass(frozen=True)
 class LayerUse:
-    """What placement needs to know of a layer: values, and the least bytes it can stream with (residual included)."""
+    """What placement needs to know of a layer: values, and the least bytes it can stream with (residual included).
+
+    `constants` are constant operands that each tile reads: all of them, and the least that will do. With
+    `whole_residual`, each tile reads the whole residual operand.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -72,6 +79,8 @@ class LayerUse:
     output: str
     least_input: int
     least_output: int
+    constants: tuple[int, int] = (0, 0)
+    whole_residual: bool = False
 
 
 @dataclass
@@ -84,6 +93,7 @@ class LayerPlan:
     load_residual: bool = False  # load the residual operand whole into the output scratchpad
     stream: Span = Span(0, 0)  # room for tiles of sources that are not in `activation`
     stage: Span = Span(0, 0)  # room for tiles of the output (and residual) that are not in `output`
+    constants: Span = Span(0, 0)  # room for constant operands, in the output scratchpad
     to_memory: bool = False  # the output must also reach memory
 
 
@@ -108,7 +118,9 @@ class _Planner:
         self.last_residual = {layer.residual: i for i, layer in enumerate(layers) if layer.residual}
 
     def attempt(self) -> Placement:
-        self.activation, self.output = Arena(self.config.activation_bytes), Arena(self.config.output_bytes)
+        line = self.config.scratch_line
+        self.activation = Arena(self.config.activation_bytes, line=line)
+        self.output = Arena(self.config.output_bytes, line=line)
         self.memory = Arena(0, grow=True)
         self.spilled: dict[str, Span] = {}
         self.in_memory: set[str] = set()
@@ -118,10 +130,12 @@ class _Planner:
             self._sources(index, layer, plan)
             self._destination(index, layer, plan)
             self._residual(layer, plan)
+            self._constants(layer, plan)
             self._rooms(layer, plan)
             plan.activation = {k: v for k, v in self.activation.used.items() if isinstance(k, str)}
             plan.output.update({k: v for k, v in self.output.used.items() if isinstance(k, str)})
             plans.append(plan)
+            self.output.release(_CONSTANTS)
             self._release(index)
         return Placement(tuple(plans), self.spilled, self.memory.peak)
 
@@ -156,7 +170,7 @@ class _Planner:
         value = layer.residual
         if value is None:
             return
-        whole = layer.output in self.activation.used or layer.output in self.output.used
+        whole = layer.output in self.activation.used or layer.output in self.output.used or layer.whole_residual
         kept = value in self.output.used
         if kept and not whole:
             self._ban("output", value)
@@ -165,7 +179,21 @@ class _Planner:
                 for memory in ("output", "activation"):
                     if layer.output in getattr(self, memory).used:
                         self._ban(memory, layer.output)
+                self._evict("output", self.output, layer, self.sizes(value))
             plan.load_residual = True
+
+    def _constants(self, layer: LayerUse, plan: LayerPlan) -> None:
+        """Room for all constant operands, or for as many as there is room for beside the tiles."""
+        most, least = layer.constants
+        if not most:
+            return
+        spare = self.output.largest().size - 2 * layer.least_output
+        wanted = most if spare >= most else min(most, max(2 * least, spare // self.output.line * self.output.line))
+        span = self.output.take(_CONSTANTS, wanted) or self.output.take(_CONSTANTS, least)
+        if span is None:
+            self._evict("output", self.output, layer, least)
+        else:
+            plan.constants = span
 
     def _rooms(self, layer: LayerUse, plan: LayerPlan) -> None:
         if any(source not in self.activation.used for source in layer.sources):

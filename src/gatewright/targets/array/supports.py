@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gatewright import ir
 from gatewright.ir import Graph, Node
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.supports_vector import VECTOR_RULES, vector_reason
 from gatewright.targets.target import Predicate, Rule, Support
 
-__all__ = ["SUPPORT"]
+__all__ = ["SUPPORT", "array_reason"]
 
 _ADD_MULTIPLIER_BITS = 17
 _MOST_WINDOW = 1023  # pixels of a pooling window: CONFIG_POST.pool_count
@@ -212,4 +215,37 @@ _RULES: tuple[tuple[type[ir.Operator], str, tuple[str, ...], Predicate], ...] = 
     (ir.Reshape, "no work", (_OPERAND,), _move),
 )
 
-SUPPORT = Support(tuple(Rule(op.name, runs, conditions, refuse) for op, runs, conditions, refuse in _RULES))
+_ARRAY = {op: refuse for op, _, _, refuse in _RULES}
+
+
+def array_reason(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    """Why a node cannot run on the array and its post unit, or None."""
+    refuse = _ARRAY.get(type(node.op))
+    return f"the array has no {node.op.name}" if refuse is None else refuse(node, graph, config)
+
+
+def _either(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    """Why neither unit can run a node, or None."""
+    reason = array_reason(node, graph, config)
+    if reason is None:
+        return None
+    vector = vector_reason(node, graph, config)
+    if type(node.op) not in _ARRAY or (vector is not None and config.vector_lanes):
+        return vector
+    return vector and reason
+
+
+def _rules() -> Iterator[Rule]:
+    vector = {op: (runs, conditions) for op, runs, conditions in VECTOR_RULES}
+    for op, runs, conditions, _ in _RULES:
+        if op in vector:
+            more, beside = vector.pop(op)
+            beside = (f"{more}: {', '.join(beside)}",) if beside else ()
+            yield Rule(op.name, runs if more == runs else f"{runs}; {more}", (*conditions, *beside), _either)
+        else:
+            yield Rule(op.name, runs, conditions, _either)
+    for op, (runs, conditions) in vector.items():
+        yield Rule(op.name, runs, conditions, _either)
+
+
+SUPPORT = Support(tuple(_rules()))

@@ -48,7 +48,7 @@ class Writer:
         self._packed: dict[object, int] = {}
         self._table: object = None
         self._set: dict[object, dict[str, int]] = {}
-        self._loaded: dict[str, int] = {}  # bytes loaded so far of the values that this layer loads whole
+        self.loaded: dict[str, int] = {}  # bytes loaded so far of the values that this layer loads whole
 
     # Configuration.
 
@@ -85,10 +85,10 @@ class Writer:
 
     def load_rest(self, memory: Memory, value: str, base: int, stop: int) -> None:
         """Load a value that this layer loads whole up to byte `stop`, as far as that has not been done."""
-        place, done = self.memory[value], self._loaded[value]
+        place, done = self.memory[value], self.loaded[value]
         if stop > done:
             self.load(memory, Place(place.region, place.offset + done), base + done, stop - done)
-            self._loaded[value] = stop
+            self.loaded[value] = stop
 
     # Constants.
 
@@ -100,6 +100,10 @@ class Writer:
             self.constants.extend(data)
             self.constants.extend(bytes(-len(self.constants) % 32))
         return self._packed[key]
+
+    def add_constant(self, value: str, data: bytes) -> None:
+        """Let a constant be read as values in memory are."""
+        self.memory[value] = Place(self.constants_region, self.pack(("value", value), data))
 
     def load_constants(self, memory: Memory, key: object, data: bytes, scratch: int) -> None:
         line = self.config.bus_bytes
