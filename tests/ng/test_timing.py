@@ -15,7 +15,8 @@ def test_the_default_is_that_of_nngens_test_benches():
 
 def test_changes():
     found = ng.memory_options("ideal", read_delay=3, write_limit=2, sleep_interval=8, keep_sleep=1)
-    assert (found.read_latency, found.write_latency, found.write_limit) == (3, 1, 2)
+    assert (found.read_latency, found.write_latency, found.write_limit) == (6, 1, 2)
+    assert ng.memory_options(write_delay=0).write_wait == 2
     assert (found.run_cycles, found.pause_cycles) == (7, 1)
 
 
@@ -33,7 +34,7 @@ def test_options_are_taken_as_they_are():
     ("changes", "message"),
     [
         ({"delay": 3}, "memory options must be among read_delay, .*, not delay"),
-        ({"read_delay": 0}, "read_latency of the memory must be at least 1, not 0"),
+        ({"read_delay": -1}, "read_delay must be a whole number of at least 0, not -1"),
         ({"keep_sleep": -1}, "keep_sleep must be a whole number of at least 0, not -1"),
         ({"timing": "slow"}, "Memory must be one of .*, not 'slow'"),
     ],

@@ -1,5 +1,7 @@
 """The copy machine on every kind of memory: results never change, cycles do, and errors reach the machine."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,30 @@ def test_latencies_are_as_stated(open_bus, read, write):
     fastest = copy(open_bus(options=MemoryOptions(read_latency=1, write_latency=1)), bursts=1)[0]
     slower = copy(open_bus(options=MemoryOptions(read_latency=read, write_latency=write)), bursts=1)[0]
     assert slower - fastest == read - 1 + write - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "longer"),
+    [
+        ("read_wait", 5, 5),
+        ("write_wait", 9, 9),
+        ("write_gap", 4, 3),
+    ],
+)
+def test_addresses_and_data_wait_as_stated(open_bus, name, value, longer):
+    """One burst each way: nothing hides what it waits for."""
+    options = MemoryOptions(read_latency=1, write_latency=1)
+    fastest = copy(open_bus(options=options), bursts=1)[0]
+    assert copy(open_bus(options=replace(options, **{name: value})), bursts=1)[0] - fastest == longer
+
+
+def test_serial_reads_begin_after_each_other(open_bus):
+    """Of several reads each begins `read_latency` cycles after the end of the one before it."""
+    bursts, latency = 6, 50
+    bus = open_bus(options=MemoryOptions(read_latency=latency, write_latency=1, serial=True))
+    serial = copy(bus, bursts=bursts)[0]
+    first = copy(open_bus(options=MemoryOptions(read_latency=latency, write_latency=1)), bursts=1)[0]
+    assert serial - first == (bursts - 1) * (latency + BURST - 1)
 
 
 def test_outstanding_limit_keeps_addresses_waiting(open_bus):

@@ -21,6 +21,7 @@ __all__ = [
     "RegionBases",
     "SegmentWalker",
     "lane_mask",
+    "longest_burst",
 ]
 
 LENGTH_WIDTH = 20
@@ -46,7 +47,7 @@ SEGMENT = data.StructLayout(
 """Contiguous bytes; `last` of its instruction."""
 
 
-def BurstPlan(bus_bytes: int) -> data.StructLayout:
+def BurstPlan(bus_bytes: int, beats: int = BURST_BEATS) -> data.StructLayout:
     """One burst, and which bytes of it count.
 
     `length` is beats minus 1. Of the first beat the lanes from `first_lane` on are meant, of the last one those up to
@@ -56,7 +57,7 @@ def BurstPlan(bus_bytes: int) -> data.StructLayout:
     return data.StructLayout(
         {
             "address": unsigned(ADDRESS_WIDTH),
-            "length": range(BURST_BEATS),
+            "length": range(beats),
             "first_lane": lane,
             "last_lane": lane,
             "scratch": unsigned(SCRATCH_ADDRESS_WIDTH),
@@ -75,10 +76,16 @@ def lane_mask(plan: data.View, first: Value, last: Value, bus_bytes: int) -> Val
 
 @dataclass(frozen=True)
 class AddressSpace:
-    """What a machine sees of memory: so many regions, addresses of so many bits."""
+    """What a machine sees of memory: so many regions, addresses of so many bits, bursts of so many beats at most."""
 
     regions: int = REGION_COUNT
     bits: int = ADDRESS_WIDTH
+    beats: int = BURST_BEATS
+
+
+def longest_burst(bus_bytes: int) -> int:
+    """The most beats that AXI4 allows in bursts which end at multiples of their size."""
+    return min(256, 4096 // bus_bytes)
 
 
 class RegionBases(wiring.Signature):
@@ -187,7 +194,7 @@ class SegmentWalker(wiring.Component):
 class BurstSplitter(wiring.Component):
     """Cuts segments into bursts; one burst a cycle, also from one segment to the next.
 
-    Bursts end at multiples of `BURST_BEATS` beats: so they are short enough, and 4 KiB boundaries are among these.
+    Bursts end at multiples of `space.beats` beats: so they are short enough, and 4 KiB boundaries are among these.
     A segment accepted in cycle t gives its first burst in cycle t + `LATENCY`.
     """
 
@@ -199,14 +206,14 @@ class BurstSplitter(wiring.Component):
         super().__init__(
             {
                 "segments": In(stream.Signature(SEGMENT)),
-                "bursts": Out(stream.Signature(BurstPlan(bus_bytes))),
+                "bursts": Out(stream.Signature(BurstPlan(bus_bytes, space.beats))),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
         segment, burst = self.segments.p, self.bursts.p
-        block = BURST_BEATS * self.bus_bytes
+        block = self.space.beats * self.bus_bytes
         lane_bits = self.bus_bytes.bit_length() - 1
         block_bits = block.bit_length() - 1
 
@@ -270,7 +277,7 @@ class BurstPlanner(wiring.Component):
             {
                 "commands": In(stream.Signature(COMMAND)),
                 "bases": In(RegionBases(self.space.regions)),
-                "bursts": Out(stream.Signature(BurstPlan(bus_bytes))),
+                "bursts": Out(stream.Signature(BurstPlan(bus_bytes, self.space.beats))),
             }
         )
 

@@ -4,7 +4,7 @@ from amaranth.hdl import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gatewright.hdl.axi import BURST, BURST_BEATS, Beat
+from gatewright.hdl.axi import BURST, Beat
 from gatewright.hdl.burst import COMMAND, FAULT, AddressSpace, BurstPlan, BurstPlanner, RegionBases, lane_mask
 from gatewright.hdl.core_port import ScratchWrite
 from gatewright.hdl.stream_queue import StreamQueue
@@ -50,7 +50,7 @@ class LoadUnit(wiring.Component):
         m = Module()
         bus_bytes = self.bus_bits // 8
         m.submodules.planner = planner = BurstPlanner(bus_bytes, self.space)
-        m.submodules.expected = expected = StreamQueue(BurstPlan(bus_bytes), self.outstanding)
+        m.submodules.expected = expected = StreamQueue(BurstPlan(bus_bytes, self.space.beats), self.outstanding)
         output_layout = data.StructLayout({"write": ScratchWrite(self.bus_bits), "last": 1})
         m.submodules.output = output = StreamQueue(output_layout, _OUTPUT_DEPTH)
         wiring.connect(m, wiring.flipped(self.commands), planner.commands)
@@ -70,7 +70,7 @@ class LoadUnit(wiring.Component):
 
         # the oldest expected burst says where the beat on the bus belongs
         burst = expected.o.p
-        beat = Signal(range(BURST_BEATS))
+        beat = Signal(range(self.space.beats))
         first = beat == 0
         last = beat == burst.length
         taken = self.beats.valid & self.beats.ready

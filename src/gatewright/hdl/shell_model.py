@@ -34,6 +34,10 @@ class MemoryTiming:
     write_limit: int = 4
     run_cycles: int = 0
     pause_cycles: int = 0
+    read_wait: int = 0
+    write_wait: int = 0
+    serial: bool = False
+    write_gap: int = 1
 
     def last_beat(self, first: int, beats: int) -> int:
         """The cycle of the last of so many beats of which the first can move in cycle `first`."""
@@ -81,6 +85,7 @@ class ShellModel:
         core: Callable[[ShellModel], Process],
         *,
         rom: bool = False,
+        burst_beats: int = BURST_BEATS,
     ) -> None:
         self.program, self.bus_bytes, self.queue_depth, self.memory = program, bus_bytes, queue_depth, memory
         self.region_bases = region_bases
@@ -98,6 +103,7 @@ class ShellModel:
         self._reads: deque[int] = deque()  # last cycles of the outstanding reads
         self._core = core
         self._rom = rom
+        self._burst_bytes = burst_beats * bus_bytes
 
     def run(self) -> None:
         time = self.time
@@ -122,13 +128,14 @@ class ShellModel:
         Returns the cycle in which the address register takes the request.
         """
         at = max(now, self._address_free)
-        handshake = at + 1
+        handshake = at + 1 + self.memory.read_wait
         while self._reads and self._reads[0] < handshake:
             self._reads.popleft()
         if len(self._reads) >= self.memory.read_limit:
             handshake = max(handshake, self._reads[len(self._reads) - self.memory.read_limit] + 1)
         self._address_free = handshake
-        first = max(handshake + self.memory.read_latency, self._reads_free)
+        begins = max(handshake, self._reads_free - 1) if self.memory.serial else handshake
+        first = max(begins + self.memory.read_latency, self._reads_free)
         self._last = self.memory.last_beat(first, beats)
         self._reads_free = self._last + 1
         self._reads.append(self._last)
@@ -234,7 +241,7 @@ class ShellModel:
 
     def bursts(self, fields: Mapping[str, int]) -> list[int]:
         """Beats of each burst of a transfer."""
-        block = BURST_BEATS * self.bus_bytes
+        block = self._burst_bytes
         start = self.region_bases[fields["region"]] + fields["offset"]
         found = []
         for outer in range(fields["count1"]):
@@ -281,7 +288,7 @@ class ShellModel:
         time = self.time
         limit = min(STORE_OUTSTANDING, self.memory.write_limit)
         responses: deque[int] = deque([-1] * limit, limit)
-        data_free = 0
+        data_free = address_free = 0
         while True:
             while not accepted:
                 yield changed
@@ -290,9 +297,12 @@ class ShellModel:
             at = time.now
             for beats in self.bursts(instruction.fields):
                 at = max(at, responses[0] + 1)
-                first = max(at + READ_LATENCY + 2, data_free)
-                data_free = self.memory.last_beat(first, beats) + 1
-                responses.append(max(data_free - 1 + self.memory.write_latency, responses[-1] + 1))
+                at = max(at, address_free)
+                address_free = at + 1 + self.memory.write_wait
+                first = max(at + READ_LATENCY + 2, address_free + self.memory.write_gap, data_free)
+                last = self.memory.last_beat(first, beats)
+                data_free = last + self.memory.write_gap
+                responses.append(max(last + self.memory.write_latency, responses[-1] + 1))
                 self.counters["WRITE_BEATS"] += beats
                 at += 1
             yield at - time.now

@@ -4,7 +4,7 @@ from amaranth.hdl import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gatewright.hdl.axi import ADDRESS_WIDTH, BURST, BURST_BEATS, WriteBeat
+from gatewright.hdl.axi import ADDRESS_WIDTH, BURST, WriteBeat
 from gatewright.hdl.burst import COMMAND, FAULT, AddressSpace, BurstPlan, BurstPlanner, RegionBases, lane_mask
 from gatewright.hdl.core_port import READ_LATENCY, SCRATCH_ADDRESS_WIDTH
 from gatewright.hdl.csr_map import INDEX_WIDTH
@@ -27,12 +27,13 @@ class BeatReader(wiring.Component):
 
     _ROOM = READ_LATENCY + 5  # reads under way and beats waiting: what one beat a cycle needs, and some for stalls
 
-    def __init__(self, bus_bits: int, depth: int) -> None:
+    def __init__(self, bus_bits: int, depth: int, burst_beats: int) -> None:
         self.bus_bits = bus_bits
+        self.burst_beats = burst_beats
         self.depth = depth
         super().__init__(
             {
-                "bursts": In(stream.Signature(BurstPlan(bus_bits // 8))),
+                "bursts": In(stream.Signature(BurstPlan(bus_bits // 8, burst_beats))),
                 "beats": Out(stream.Signature(WriteBeat(bus_bits))),
                 "read": Out(stream.Signature(data.StructLayout({"address": unsigned(SCRATCH_ADDRESS_WIDTH)}))),
                 "read_data": In(bus_bits),
@@ -42,13 +43,13 @@ class BeatReader(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         bus_bytes = self.bus_bits // 8
-        m.submodules.bursts = bursts = StreamQueue(BurstPlan(bus_bytes), self.depth)
+        m.submodules.bursts = bursts = StreamQueue(BurstPlan(bus_bytes, self.burst_beats), self.depth)
         m.submodules.output = output = StreamQueue(WriteBeat(self.bus_bits), self._ROOM)
         wiring.connect(m, wiring.flipped(self.bursts), bursts.i)
         wiring.connect(m, output.o, wiring.flipped(self.beats))
 
         burst = bursts.o.p
-        beat = Signal(range(BURST_BEATS))
+        beat = Signal(range(self.burst_beats))
         last = beat == burst.length
         reserved = Signal(range(self._ROOM + 1))
         read = self.read.valid & self.read.ready
@@ -111,7 +112,7 @@ class StoreUnit(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.planner = planner = BurstPlanner(self.bus_bits // 8, self.space)
-        m.submodules.reader = reader = BeatReader(self.bus_bits, self.outstanding)
+        m.submodules.reader = reader = BeatReader(self.bus_bits, self.outstanding, self.space.beats)
         m.submodules.awaited = awaited = StreamQueue(_AWAITED, self.outstanding)
         wiring.connect(m, wiring.flipped(self.commands), planner.commands)
         wiring.connect(m, reader.beats, wiring.flipped(self.beats))

@@ -32,6 +32,10 @@ class MemoryOptions:
     - `write_latency`: from the handshake of a write's last beat to its response.
     - `jitter`: each latency is longer by up to so many cycles, at random.
     - `read_limit`, `write_limit`: bursts that may be outstanding; further addresses wait.
+    - `read_wait`, `write_wait`: cycles that an address waits for its READY.
+    - `serial`: a read's latency begins no earlier than the last beat of the read before it.
+    - `write_gap`: from the handshake of a write's address, and from the last beat of the write before it, to its first
+      beat; 1 is the next cycle.
     - `run_cycles`, `pause_cycles`: data moves, at a beat a cycle each way, for so many cycles, then rests for so many;
       a pause of 0 means never.
     - `stall_probability`: of a pause of random length to begin, on every channel of both interfaces, in every cycle.
@@ -48,6 +52,10 @@ class MemoryOptions:
     jitter: int = 0
     read_limit: int = 8
     write_limit: int = 4
+    read_wait: int = 0
+    write_wait: int = 0
+    serial: bool = False
+    write_gap: int = 1
     run_cycles: int = 0
     pause_cycles: int = 0
     stall_probability: float = 0.0
@@ -57,10 +65,10 @@ class MemoryOptions:
     errors: tuple[ErrorRange, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("read_latency", "write_latency", "read_limit", "write_limit"):
+        for name in ("read_latency", "write_latency", "read_limit", "write_limit", "write_gap"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} of the memory must be at least 1, not {getattr(self, name)}")
-        for name in ("jitter", "run_cycles", "pause_cycles", "host_cycles"):
+        for name in ("jitter", "read_wait", "write_wait", "run_cycles", "pause_cycles", "host_cycles"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} of the memory must not be negative, not {getattr(self, name)}")
         if self.pause_cycles and not self.run_cycles:
@@ -87,10 +95,21 @@ MEMORIES: Mapping[str, MemoryOptions] = MappingProxyType(
         "default": MemoryOptions(),
         # As good as a memory on a bus can be: what remains is the machine's own time.
         "ideal": MemoryOptions(read_latency=1, write_latency=1, read_limit=16, write_limit=16),
-        # NNgen's own test bench: delays of 10; its count to `sleep_interval` 16 lets 15 cycles of data pass, then rests
-        # for `keep_sleep` 4; one request is prepared while another is served.
+        # NNgen's own test bench, whose `read_delay` and `write_delay` are 10. A read's address is taken after 2 cycles and
+        # waits in line; its delay begins when the read before it has ended, and 3 cycles go by around it. A write's
+        # address is taken after its delay and 2 cycles more, while data of the write before it may move. The count to
+        # `sleep_interval` 16 lets 15 cycles of data pass, then reads and writes rest for `keep_sleep` 4.
         "nngen": MemoryOptions(
-            read_latency=10, write_latency=10, read_limit=2, write_limit=2, run_cycles=15, pause_cycles=4
+            read_latency=13,
+            write_latency=1,
+            read_limit=8,
+            write_limit=8,
+            read_wait=2,
+            write_wait=12,
+            serial=True,
+            write_gap=2,
+            run_cycles=15,
+            pause_cycles=4,
         ),
         # Whatever the protocol allows, by seed.
         "stalls": MemoryOptions(read_latency=4, write_latency=4, jitter=60, stall_probability=0.15, reorder=True),

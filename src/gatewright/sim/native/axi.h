@@ -48,6 +48,9 @@ struct BusOptions {
     uint32_t error_count;
     uint32_t read_latency, write_latency, jitter;
     uint32_t read_limit, write_limit;
+    uint32_t read_wait, write_wait;     // cycles that an address waits for READY
+    uint32_t serial;                    // a read's latency begins no earlier than the end of the read before it
+    uint32_t write_gap;                 // from a write's address, and from the end of the write before it, to its data
     uint32_t run_cycles, pause_cycles;  // data moves for so many cycles, then rests for so many; 0: never rests
     uint32_t stall;                     // probability that a pause of a channel begins, of 65536
     uint32_t reorder;                   // between IDs: bursts answered out of order, read beats interleaved

@@ -9,7 +9,7 @@
 // its transfers otherwise than by their responses is found out.
 struct Burst {
     Request request;
-    uint64_t due;  // for a write only once its data is complete
+    uint64_t due;  // of a read, its first beat; of a write, until its data is complete also its first beat, then its response
     uint32_t beat;
     bool early;
     uint32_t response;
@@ -28,10 +28,11 @@ template <class Top> class AxiMemory {
     // Drive the machine's inputs for cycle `now`.
     void drive(uint64_t now) {
         const bool resting = options.pause_cycles && now % (options.run_cycles + options.pause_cycles) >= options.run_cycles;
-        ready.read_address = reads.size() < options.read_limit && !pause(stalls.read_address);
-        ready.write_address = writes.size() < options.write_limit && !pause(stalls.write_address);
+        ready.read_address = reads.size() < options.read_limit && waited.read >= options.read_wait && !pause(stalls.read_address);
+        ready.write_address = writes.size() < options.write_limit && waited.write >= options.write_wait && !pause(stalls.write_address);
         filling = std::find_if(writes.begin(), writes.end(), [](auto& write) { return !write.complete(); }) - writes.begin();
-        ready.write_data = !pause(stalls.write_data) && !resting && filling < writes.size();
+        ready.write_data = !pause(stalls.write_data) && !resting && filling < writes.size() &&
+                           std::max(writes[filling].due, write_free) <= now;
         drive_ready();
         drive_read_data(now, resting);
         drive_write_response(now);
@@ -44,14 +45,16 @@ template <class Top> class AxiMemory {
         const bool read_valid = top.MAXI(arvalid), write_valid = top.MAXI(awvalid), data_valid = top.MAXI(wvalid);
         held.read.check("AR", read_valid, ready.read_address, read);
         held.write.check("AW", write_valid, ready.write_address, write);
+        waited.read = read_valid && !ready.read_address ? waited.read + 1 : 0;
+        waited.write = write_valid && !ready.write_address ? waited.write + 1 : 0;
         count(counters.read_address, read_valid, ready.read_address);
         count(counters.write_address, write_valid, ready.write_address);
         count(counters.write_data, data_valid, ready.write_data);
         // Data before addresses: a beat may not belong to an address that comes with it.
         if (data_valid || held.data.waiting) sample_write_data(now, data_valid);
         if (read_valid && ready.read_address) accept_read(read, now);
-        if (write_valid && ready.write_address) accept_write(write);
-        sample_read_data();
+        if (write_valid && ready.write_address) accept_write(write, now);
+        sample_read_data(now);
         sample_write_response();
     }
 
@@ -67,6 +70,8 @@ template <class Top> class AxiMemory {
         held = {};
         ready = {};
         sent.valid = response.valid = false;
+        waited = {};
+        write_free = 0;
         drive_ready();
         top.MAXI(rvalid) = 0;
         top.MAXI(bvalid) = 0;
@@ -156,13 +161,13 @@ template <class Top> class AxiMemory {
             copy_out(request.first_byte() + uint64_t{beat} * BUS_BYTES, read.data.data() + uint64_t{beat} * BUS_BYTES);
     }
 
-    void accept_write(const Request& request) {
+    void accept_write(const Request& request, uint64_t now) {
         check_request("AW", request);
         if (options.check_hazards)
             for (const auto& other : reads)
                 if (overlaps(request, other.request))
                     throw Violation(format("write at 0x%" PRIx64 " while a read of the same place is under way", request.address));
-        writes.push_back({request, 0, 0, options.reorder && random.chance(32768), OKAY});
+        writes.push_back({request, now + options.write_gap, 0, options.reorder && random.chance(32768), OKAY});
     }
 
     uint32_t response_at(uint64_t address, bool is_read) const {
@@ -219,7 +224,7 @@ template <class Top> class AxiMemory {
         GW_DRIVE(MAXI(rlast), burst->beat == burst->request.length);
     }
 
-    void sample_read_data() {
+    void sample_read_data(uint64_t now) {
         if (!sent.valid) return;
         const bool taken = top.MAXI(rready);
         counters.read_data.transfers += taken;
@@ -227,7 +232,9 @@ template <class Top> class AxiMemory {
         if (!taken) return;
         sent.valid = false;
         Burst& burst = reads[sent.index];
-        if (++burst.beat > burst.request.length) reads.erase(reads.begin() + static_cast<ptrdiff_t>(sent.index));
+        if (++burst.beat <= burst.request.length) return;
+        reads.erase(reads.begin() + static_cast<ptrdiff_t>(sent.index));
+        if (options.serial && !reads.empty()) reads.front().due = std::max(reads.front().due, now + options.read_latency);
     }
 
     void sample_write_data(uint64_t now, bool valid) {
@@ -250,7 +257,10 @@ template <class Top> class AxiMemory {
             write.strobes.push_back(beat.strobes);
         }
         ++write.beat;
-        if (last) write.due = now + options.write_latency + jitter();
+        if (last) {
+            write.due = now + options.write_latency + jitter();
+            write_free = now + options.write_gap;
+        }
         active = now;
     }
 
@@ -297,7 +307,9 @@ template <class Top> class AxiMemory {
     Random random;
     std::vector<Burst> reads, writes;
     size_t filling = 0;  // the write that takes the next beat
+    uint64_t write_free = 0;  // cycle from which the next write may take data
     Presented sent, response;
+    struct { uint32_t read, write; } waited{};  // cycles that the addresses at the pins have waited
     uint64_t active = 0;
     struct { bool read_address, write_address, write_data; } ready{};
     struct { Stall read_address, read_data, write_address, write_data, write_response; } stalls;

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 from itertools import accumulate, pairwise
 
+from gatewright.hdl.axi import BURST_BEATS
+from gatewright.hdl.burst import longest_burst
 from gatewright.hdl.instruction import Opcode, Queue
 from gatewright.hdl.shell_model import MemoryTiming, ModelInstruction, ShellModel
 from gatewright.hdl.timeline import Process
@@ -104,7 +106,14 @@ def count_cycles(
     core = _Core(config)
     bases = [0] * len(program.regions)
     model = ShellModel(
-        instructions, config.bus_bytes, config.queue_depth, memory or MemoryTiming(), bases, core.process, rom=rom
+        instructions,
+        config.bus_bytes,
+        config.queue_depth,
+        memory or MemoryTiming(),
+        bases,
+        core.process,
+        rom=rom,
+        burst_beats=longest_burst(config.bus_bytes) if rom else BURST_BEATS,
     )
     model.run()
     return CycleCount(model, core, len(program.layers))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatewright.errors import ConfigError
-from gatewright.hdl.burst import AddressSpace
+from gatewright.hdl.burst import AddressSpace, longest_burst
 from gatewright.hdl.csr_map import RegisterMap
 from gatewright.hdl.csr_nngen import VERSIONS, NngenRegisters, default_bases, nngen_register_map
 from gatewright.hdl.nngen_pins import NngenPins
@@ -136,4 +136,4 @@ class BoundaryConfig:
         return values
 
     def space(self, program: Program) -> AddressSpace:
-        return AddressSpace(len(program.memory_regions), 32)
+        return AddressSpace(len(program.memory_regions), 32, longest_burst(self.bus_bits // 8))
