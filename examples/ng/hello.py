@@ -1,15 +1,15 @@
 """A small image classifier, tensor by tensor: 3 x 3 convolutions with 64 filters, pooling, two dense layers, 8 bits.
 
-    python examples/ng/hello.py [-o image.bin] [--simulate]
+    python examples/ng/hello.py [--no-simulation]
 
 It is the first network of NNgen's documentation in this project's words, with random weights. The script writes the
-network down, quantises it, evaluates it in integers, compares with real numbers, and writes the image of parameters
-that a driver copies to the accelerator's memory. With --simulate, the generated Verilog computes the same.
+network down, quantises it, evaluates it in integers, compares with real numbers, and makes an accelerator of 36
+multipliers: an IP-XACT package in hello_v1_0, its log, and the image of parameters that a driver copies to its memory.
+Then it simulates the Verilog as a driver would run it, register by register, and finds the same scores.
 """
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -85,38 +85,44 @@ def as_real_numbers(layers: list, image: np.ndarray) -> np.ndarray:
     return (hidden @ last_weights.T + last_bias) * last_scale
 
 
+def run(accelerator: ng.Accelerator, image: ng.placeholder, scores: ng.matmul, pixels: np.ndarray) -> np.ndarray:
+    """What a driver does: fill the memory, start, wait, read the result; prints the cycles."""
+    memory = np.zeros(accelerator.addresses.size, np.uint8)
+    with ng.Simulation(accelerator, memory, read_delay=10, write_delay=10, sleep_interval=16, keep_sleep=4) as saxi:
+        saxi.place(image, pixels)
+        ng.set_memory(memory, ng.export_ndarray([scores]), 32, 8, accelerator.addresses.parameters.address)
+        ng.sim.start(saxi)
+        ng.sim.wait(saxi)
+        print(f"simulated           {saxi.result().cycles} cycles")
+        return saxi.fetch(scores)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path, help="write the image of parameters here")
-    parser.add_argument("--simulate", action="store_true", help="run the Verilog as well")
+    parser.add_argument("--no-simulation", action="store_true", help="stop when the accelerator is made")
     arguments = parser.parse_args()
 
     widths = Widths()
     layers = describe(widths)
-    scores = layers[-1]
+    image, scores = layers[0].args[0], layers[-1]
     set_values(layers)
     random = np.random.default_rng(1)
-    image = np.clip(np.rint(random.normal(size=(1, 32, 32, 3)) * widths.one / 3), -127, 127).astype(np.int64)
-    exact = as_real_numbers(layers, image / widths.one)
+    pixels = np.clip(np.rint(random.normal(size=image.shape) * widths.one / 3), -127, 127).astype(np.int64)
+    exact = as_real_numbers(layers, pixels / widths.one)
 
     ng.quantize([scores], {"image": widths.one}, num_samples=4)
-    (found,) = ng.eval([scores], image=image)
+    (found,) = ng.eval([scores], image=pixels)
     real = found / scores.scale_factor
     noise = float(np.square(real - exact).sum())
     print("scores             ", *found[0])
     print("class              ", int(found.argmax()), "in floating point", int(exact.argmax()))
     print(f"signal to noise     {10 * np.log10(float(np.square(exact).sum()) / noise):.1f} dB")
 
-    addresses = ng.address_map([scores])
-    print(addresses, end="")
-    parameters = ng.export_ndarray([scores])
-    print(f"image of parameters {parameters.size} bytes")
-    if arguments.output is not None:
-        arguments.output.write_bytes(parameters.tobytes())
-    if arguments.simulate:
-        simulated = ng.simulate([scores], image=image)
-        agree = np.array_equal(simulated.outputs[0], found)
-        print(f"simulated           {simulated.cycles} cycles, {'the same scores' if agree else 'OTHER SCORES'}")
+    accelerator = ng.to_ipxact([scores], "hello")
+    print(f"image of parameters {ng.export_ndarray([scores]).size} bytes")
+    if not arguments.no_simulation:
+        agree = np.array_equal(run(accelerator, image, scores, pixels), found)
+        print("the Verilog gives  ", "the same scores" if agree else "OTHER SCORES")
 
 
 if __name__ == "__main__":

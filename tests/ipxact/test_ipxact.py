@@ -120,15 +120,17 @@ def test_registers_say_what_software_may_do(core, schema, tmp_path):
             Register("EVENTS", 0, Access.CLEAR, "Events."),
             Register("BASES", 8, Access.READ_WRITE, "Bases.", count=2, stride=8),
             Register("ORDERS", 4, Access.COMMAND, "Orders."),
+            Register("WISHES", 24, Access.REQUEST, "Wishes.", width=1),
         )
     )
     write_ipxact(IpCore("own", core.top, core.verilog, registers, Pins(), "text"), tmp_path)
     schema.assertValid(etree.parse(str(tmp_path / "component.xml")))
     root = ElementTree.parse(tmp_path / "component.xml").getroot()
     found = {r.findtext("s:name", None, SPIRIT): r for r in root.iterfind(".//s:register", SPIRIT)}
-    assert list(found) == ["EVENTS", "BASES_0", "BASES_1", "ORDERS"]
+    assert list(found) == ["EVENTS", "BASES_0", "BASES_1", "ORDERS", "WISHES"]
     assert found["EVENTS"].findtext("s:field/s:modifiedWriteValue", None, SPIRIT) == "oneToClear"
     assert found["BASES_1"].findtext("s:addressOffset", None, SPIRIT) == "0x10"
+    assert found["WISHES"].findtext("s:field/s:modifiedWriteValue", None, SPIRIT) == "oneToSet"
     assert found["ORDERS"].findtext("s:access", None, SPIRIT) == "write-only"
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import gatewright.ng as ng
 from gatewright.errors import ConfigError
-from gatewright.ng.budget import machine_keys
+from gatewright.ng.budget import budget_keys
 
 
 def network(conv=None, product=None):
@@ -23,7 +23,7 @@ def network(conv=None, product=None):
 
 def keys(output, config=None):
     described = ng.design([output], "network", config)
-    return machine_keys(described.network, described.config)
+    return budget_keys(described.network, described.config)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_the_largest_layer_decides(conv, product, multipliers):
 
 
 def test_without_a_wish_the_compiler_chooses():
-    assert keys(network()) == {"bus_bits": 32}
+    assert keys(network()) == {}
 
 
 def test_keys_override():
     config = {"multipliers": 5, "memory_bits": 65536, "axi_width": 128}
-    assert keys(network({"par_ich": 2}), config) == {"multipliers": 5, "memory_bytes": 8192, "bus_bits": 128}
+    assert keys(network({"par_ich": 2}), config) == {"multipliers": 5, "memory_bytes": 8192}
     built = ng.build([network({"par_ich": 2})], "network", config)
     assert (built.config.multipliers, built.config.memory_bytes, built.config.bus_bits) == (5, 8192, 128)
 

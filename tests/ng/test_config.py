@@ -44,6 +44,7 @@ def test_impossible_values(key, value, legal):
         parse_config({key: value})
 
 
-def test_keys_that_are_not_there_yet():
-    with pytest.raises(ng.NotThereError, match=r"configuration key 'use_map_ram' is not in gatewright\.ng yet"):
-        parse_config({"use_map_ram": True})
+@pytest.mark.parametrize("key", ["use_map_ram", "use_map_reg"])
+def test_keys_that_are_not_there_yet(key):
+    with pytest.raises(ng.NotThereError, match=rf"configuration key '{key}' is not in gatewright\.ng yet"):
+        parse_config({key: True})

@@ -95,14 +95,22 @@ class Driver:
         """
         before: tuple[int, ...] = ()
         while not self._orders.wait():
-            now = self._activity()
-            if now == before:
-                raise MachineFault(self._describe_stillness())
-            before = now
+            before = self.expect_progress(before)
             if progress is not None:
                 progress(self.cycles())
-        status = self._read("STATUS")
         self._orders.acknowledge()
+        self.expect_no_error()
+
+    def expect_progress(self, before: tuple[int, ...]) -> tuple[int, ...]:
+        """Numbers that change while the machine gets on; `MachineFault` if they are those of `before`."""
+        now = self._activity()
+        if now == before:
+            raise MachineFault(self._describe_stillness())
+        return now
+
+    def expect_no_error(self) -> None:
+        """Raise `MachineFault`, with the reason, if the machine has stopped with an error."""
+        status = self._read("STATUS")
         if self._registers.extract("STATUS.error", status):
             raise MachineFault(self._describe_error(status))
 
@@ -140,8 +148,8 @@ class Driver:
         """
         stamps = [self._read("STAMP", index) for index in range(len(self._program.layers))]
         ends = [*stamps[:-1], self.cycles() & _COUNT_MASK] if stamps else []
-        latest = 0
         found: list[int] = []
+        latest = 0
         for end in ends:
             taken = end - latest & _COUNT_MASK
             taken = 0 if found and taken > _COUNT_MASK // 2 else taken

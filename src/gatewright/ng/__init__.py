@@ -14,8 +14,10 @@ A script written for NNgen runs after changing its import. `docs/ng.md` has ever
 
 from typing import NoReturn
 
+from gatewright.ng import sim
+from gatewright.ng.accelerator import Accelerator, Design, export_ndarray, make_ndarray
 from gatewright.ng.activations import get_leaky_relu_op, leaky_relu, leaky_relu_base, relu, relu6, sigmoid
-from gatewright.ng.addresses import AddressMap, address_map, export_ndarray, make_ndarray, to_storage_dict
+from gatewright.ng.addresses import AddressMap, to_storage_dict
 from gatewright.ng.arithmetic import add, clip, multiply, rshift, rshift_round, scaled_add, scaled_multiply, sub
 from gatewright.ng.calibration import quantize
 from gatewright.ng.config import NgConfig
@@ -41,9 +43,8 @@ from gatewright.ng.errors import ArgumentError, NotThereError
 from gatewright.ng.evaluation import eval
 from gatewright.ng.importing import from_onnx
 from gatewright.ng.machine import (
-    Design,
     Simulated,
-    Simulation,
+    address_map,
     build,
     design,
     simulate,
@@ -52,7 +53,7 @@ from gatewright.ng.machine import (
     to_veriloggen,
 )
 from gatewright.ng.macs import conv2d, matmul
-from gatewright.ng.memory import pack, unpack
+from gatewright.ng.memory import pack, set_memory, unpack
 from gatewright.ng.moves import cast, concat, expand_dims, pad, reshape, slice_, transpose, upsampling2d
 from gatewright.ng.pools import avg_pool, avg_pool_serial, max_pool, max_pool_serial
 from gatewright.ng.records import is_elementwise_operator
@@ -66,6 +67,7 @@ from gatewright.ng.shapes import (
     to_axis,
     to_reduce_shape,
 )
+from gatewright.ng.simulation import Simulation
 from gatewright.ng.storage import (
     constant,
     full,
@@ -86,6 +88,7 @@ from gatewright.ng.storage import (
 from gatewright.ng.timing import memory_options
 
 __all__ = [
+    "Accelerator",
     "AddressMap",
     "ArgumentError",
     "Design",
@@ -154,7 +157,9 @@ __all__ = [
     "rshift_round",
     "scaled_add",
     "scaled_multiply",
+    "set_memory",
     "sigmoid",
+    "sim",
     "simulate",
     "slice_",
     "sub",
@@ -191,7 +196,7 @@ _NOT_THERE = frozenset(
         "control_reg_start", "div", "dtype_fixed", "equal", "exp", "extern", "fixed16_8", "fixed32_16", "fixed8_4",
         "greater", "greater_equal", "header_reg", "less", "less_equal", "log_weight_conv2d", "lshift",
         "multiply_add_rshift_clip", "multiply_shared", "neg", "normalize", "not_equal", "reduce_min", "scaled_concat",
-        "scaled_div", "sign_binary", "sign_ternary", "sim", "ternary_weight_conv2d", "verify", "where",
+        "scaled_div", "sign_binary", "sign_ternary", "ternary_weight_conv2d", "verify", "where",
     }
 )  # fmt: skip
 

@@ -1,30 +1,28 @@
-"""Where tensors lie in memory: the address map of a define-and-run network, and the image of its parameters."""
+"""Where tensors lie in memory: the address map of an accelerator, as its program and its register map have it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from gatewright.build import Build
 from gatewright.ng import memory
-from gatewright.ng.config import NgConfig, parse_config
 from gatewright.ng.draft import as_integers
 from gatewright.ng.dtypes import int32
 from gatewright.ng.errors import ArgumentError
-from gatewright.ng.evaluation import as_outputs
+from gatewright.ng.evaluation import Network
 from gatewright.ng.moves import reshape
 from gatewright.ng.records import Numeric, Operator, View, closure
-from gatewright.ng.shapes import aligned_size
-from gatewright.ng.storage import Storage, constant, placeholder, variable
+from gatewright.ng.storage import Storage, placeholder
+from gatewright.program import Binding
+from gatewright.report import MemoryRow
 
-__all__ = ["AddressMap", "Placement", "Slot", "address_map", "export_ndarray", "make_ndarray", "to_storage_dict"]
+__all__ = ["AddressMap", "Placement", "Slot", "Stretch", "map_addresses", "source", "to_storage_dict"]
 
-FIRST_BASE_REGISTER = 132
-"""Byte address of the base register of the temporaries, which has index 0; the others follow."""
-
-Kind = Literal["output", "placeholder", "parameter"]
+Kind = Literal["output", "placeholder"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,26 @@ class Placement:
 
 @dataclass(frozen=True)
 class Slot:
-    """A tensor's place: `size` bytes, whole chunks."""
+    """A tensor's place: `size` bytes, whole chunks; `binding` says how its elements lie in them."""
 
     record: Numeric
     kind: Kind
     placement: Placement
     size: int
+    binding: Binding
+
+    def pack(self, value: Any) -> np.ndarray:
+        """The bytes of these integers, which must be of the record's type and size."""
+        assert self.binding.port is not None
+        integers = as_integers(value, self.record, self.record.dtype or int32)
+        shaped = integers.reshape(self.binding.port.concrete_shape)
+        return np.frombuffer(self.binding.pack(self.binding.port.encode(shaped)), np.uint8)
+
+    def unpack(self, data: np.ndarray) -> np.ndarray:
+        """The integers in these bytes, as int64."""
+        assert self.binding.port is not None
+        port = replace(self.binding.port, tail=(), scale=None, model_dtype="int64", model_zero_point=0)
+        return port.decode(self.binding.unpack(data[: self.binding.size]))
 
     @property
     def alignment(self) -> int:
@@ -61,6 +73,15 @@ class Slot:
     @property
     def aligned_shape(self) -> tuple[int, ...]:
         return memory.aligned_shape(self.record, self.placement.maxi_datawidth)
+
+    def row(self, base: str) -> MemoryRow:
+        """The line of the synthesis log; `base` names the register."""
+        record, first = self.record, self.placement.addr
+        dtype = (record.dtype or int32).to_str()
+        name = record.name or "unnamed"
+        return MemoryRow(
+            first, first + self.size - 1, base, self.kind, name, dtype, record.shape, self.alignment, self.aligned_shape
+        )
 
     def __str__(self) -> str:
         record, place = self.record, self.placement
@@ -73,79 +94,119 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A part of memory that is no single tensor: all variables and constants in the machine's form, or temporaries."""
+
+    what: Literal["variables and constants", "temporaries"]
+    address: int
+    size: int
+    index: int
+
+    def row(self, base: str) -> MemoryRow:
+        return MemoryRow(self.address, self.address + self.size - 1, base, self.what, "")
+
+    def __str__(self) -> str:
+        return f"[{self.address}-{self.address + self.size - 1}] {self.what} (size: {self.size})"
+
+
+@dataclass(frozen=True)
 class AddressMap:
     """Outputs from address 0, then placeholders, then variables and constants in one stretch, then temporaries.
 
     Within each group in the order of creation. Each output and placeholder has a base register, all variables and
-    constants together one (or each its own with `use_map_reg`).
+    constants together have one. `base_registers` are the registers' addresses by index, 0 being that of temporaries.
     """
 
     slots: tuple[Slot, ...]
-    temporaries: int
+    parameters: Stretch
+    temporaries: Stretch
     records: tuple[Numeric, ...]
     maxi_datawidth: int
+    base_registers: tuple[int, ...]
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.slots), f"[{self.temporaries}-] temporaries"]) + "\n"
+        return "\n".join(map(str, (*self.slots, self.parameters, self.temporaries))) + "\n"
+
+    @property
+    def size(self) -> int:
+        """Bytes from address 0 on that the accelerator may read or write."""
+        stretches = (self.parameters, self.temporaries)
+        ends = [slot.placement.addr + slot.size for slot in self.slots]
+        return max([*ends, *(stretch.address + stretch.size for stretch in stretches)])
+
+    def rows(self) -> tuple[MemoryRow, ...]:
+        """The memory map of the synthesis log."""
+        slots = [slot.row(self._register(slot.placement.global_index or 0)) for slot in self.slots]
+        return (*slots, *(each.row(self._register(each.index)) for each in (self.parameters, self.temporaries)))
+
+    def _register(self, index: int) -> str:
+        return f"register {self.base_registers[index]}"
 
     def slot(self, record: Numeric) -> Slot:
-        """The place of an output, placeholder, variable or constant."""
+        """The place of an output or placeholder."""
         record = source(record, self.maxi_datawidth)
         found = [slot for slot in self.slots if slot.record is record]
         if not found:
-            raise ArgumentError(f"{record.title} has no address: it must be an output, placeholder or parameter")
+            raise ArgumentError(f"{record.title} has no place of its own: it must be an output or placeholder")
         return found[0]
 
     def registers(self) -> Mapping[int, int]:
         """The base registers: byte address and initial value."""
-        bases = {0: self.temporaries}
-        for slot in self.slots:
-            assert slot.placement.global_index is not None
-            bases.setdefault(slot.placement.global_index, slot.placement.global_addr or 0)
-        return {FIRST_BASE_REGISTER + 4 * index: base for index, base in sorted(bases.items())}
+        bases = {stretch.index: stretch.address for stretch in (self.temporaries, self.parameters)}
+        bases |= {slot.placement.global_index or 0: slot.placement.addr for slot in self.slots}
+        return {self.base_registers[index]: base for index, base in sorted(bases.items())}
 
     def assign(self) -> None:
-        """Let the records know: from now on they have addresses and aligned shapes."""
+        """Let the records know: from now on they have addresses and aligned shapes.
+
+        Variables and constants have the address of their stretch: where each lies in it is the machine's affair.
+        """
+        together = Placement(self.maxi_datawidth, self.parameters.address, 0, self.parameters.index)
         placements = {id(slot.record): slot.placement for slot in self.slots}
         for record in self.records:
-            place = placements.get(id(source(record, self.maxi_datawidth)), Placement(self.maxi_datawidth))
-            record.placement = place
+            root = source(record, self.maxi_datawidth)
+            other = together if is_parameter(root) else Placement(self.maxi_datawidth)
+            record.placement = placements.get(id(root), other)
         for slot in self.slots:
             slot.record.is_output = slot.kind == "output"
 
 
-def address_map(objs: Numeric | Iterable[Numeric], config: NgConfig | Mapping[str, Any] | None = None) -> AddressMap:
-    """The address map of a network with these outputs."""
-    configuration = config if isinstance(config, NgConfig) else parse_config(config)
-    width, chunk = configuration.maxi_datawidth, configuration.offchipram_chunk_bytes
-    outputs = as_outputs(objs)
-    records = closure(outputs)
-    groups: dict[Kind, list[Numeric]] = {
-        "output": closure_order(source(output, width) for output in outputs),
-        "placeholder": [record for record in records if isinstance(record, placeholder)],
-        "parameter": [record for record in records if isinstance(record, Storage) and _is_parameter(record)],
-    }
-    slots: list[Slot] = []
-    address, index = 0, 1
-    shared: Placement | None = None
-    for kind, members in groups.items():
-        if kind == "parameter" and not configuration.use_map_reg:
-            shared = Placement(width, address, 0, index)
-        for record in members:
-            if any(slot.record is record for slot in slots):
-                continue  # an input that is an output as well has the output's place
-            place = Placement(width, address, 0, index)
-            if shared is not None:
-                place = replace(shared, local_addr=address - (shared.global_addr or 0))
-            size = aligned_size(memory.memory_size(record, width), chunk)
-            slots.append(Slot(record, kind, place, size))
-            address, index = address + size, index + 1
-    return AddressMap(tuple(slots), address, tuple(records), width)
+def map_addresses(outputs: Sequence[Numeric], network: Network, build: Build) -> AddressMap:
+    """The address map of a compiled network: where its program has its regions as long as no register is written."""
+    program, config = build.program, build.config
+    bases, _ = config.default_placement(program)
+    chunk, width = config.offchipram_chunk_bytes, config.bus_bits
+    regions = program.memory_regions
+    sizes = [-(-region.size // chunk) * chunk for region in regions]
+    slots: dict[int, Slot] = {}
+    for record, kind, binding in _tensors(outputs, network, build):
+        place = Placement(width, bases[binding.region], binding.offset, binding.region)
+        root = source(record, width)
+        slots.setdefault(id(root), Slot(root, kind, place, sizes[binding.region], binding))
+    kinds = {region.kind: index for index, region in enumerate(regions)}
+    parameters, temporaries = kinds["constants"], kinds["scratch"]
+    registers = build.target.register_map_for(config, program)["BASE"]
+    return AddressMap(
+        tuple(sorted(slots.values(), key=lambda slot: slot.placement.addr)),
+        Stretch("variables and constants", bases[parameters], sizes[parameters], parameters),
+        Stretch("temporaries", bases[temporaries], sizes[temporaries], temporaries),
+        tuple(closure(outputs)),
+        width,
+        tuple(registers.offsets()),
+    )
 
 
-def closure_order(records: Iterable[Numeric]) -> list[Numeric]:
-    """These records alone, once each, in the order of creation."""
-    return [each for _, each in sorted({record.object_id: record for record in records}.items())]
+def _tensors(outputs: Sequence[Numeric], network: Network, build: Build) -> Iterator[tuple[Numeric, Kind, Binding]]:
+    """Each output and placeholder, and where the program has it."""
+    ports = zip(network.graph.outputs, network.graph.output_ports, strict=True)
+    titles = {name: port.name for name, port in ports}
+    written = {binding.title: binding for binding in build.program.outputs}
+    for record in outputs:
+        yield record, "output", written[titles[network.values[record.object_id]]]
+    given = dict(zip((value.name for value in network.graph.inputs), build.program.inputs, strict=True))
+    for record in closure(outputs):
+        if isinstance(record, placeholder):
+            yield record, "placeholder", given[network.values[record.object_id]]
 
 
 def source(record: Numeric, maxi_datawidth: int) -> Numeric:
@@ -155,32 +216,6 @@ def source(record: Numeric, maxi_datawidth: int) -> Numeric:
     ):
         record = record.args[0]
     return record
-
-
-def export_ndarray(objs: Numeric | Iterable[Numeric], chunk_size: int = 64) -> np.ndarray:
-    """The image of all variables and constants, from the first address to the last, as bytes.
-
-    Where records have no addresses yet, they are those of the default configuration.
-    """
-    records = closure(as_outputs(objs))
-    parameters = [record for record in records if isinstance(record, Storage) and _is_parameter(record)]
-    if any(record.placement is None for record in parameters):
-        slots = address_map(objs, {"offchipram_chunk_bytes": chunk_size}).slots
-        places = {id(slot.record): slot.placement for slot in slots}
-    else:
-        places = {id(record): record.placement for record in parameters if record.placement is not None}
-    return _image([(record, places[id(record)]) for record in parameters], chunk_size)
-
-
-def make_ndarray(variables: Any, constants: Any, chunk_size: int = 64) -> np.ndarray:
-    """As `export_ndarray`, of variables and constants (lists, or mappings as `from_onnx` gives them) with addresses."""
-    groups = [list(group.values() if isinstance(group, Mapping) else group) for group in (variables, constants)]
-    for group, kind in zip(groups, (variable, constant), strict=True):
-        wrong = [record for record in group if not isinstance(record, kind)]
-        if wrong:
-            raise ArgumentError(f"{kind.__name__}s must be {kind.__name__}s, not {wrong[0]!r}")
-    placed = [(record, record.placement) for record in (*groups[0], *groups[1]) if record.placement is not None]
-    return _image(placed, chunk_size)
 
 
 def to_storage_dict(*args: Numeric, **kwargs: Numeric) -> dict[str | None, Numeric]:
@@ -196,22 +231,6 @@ def to_storage_dict(*args: Numeric, **kwargs: Numeric) -> dict[str | None, Numer
     return found
 
 
-def _image(places: list[tuple[Any, Placement]], chunk_size: int) -> np.ndarray:
-    """The bytes of tensors that have a value, at their addresses."""
-    if not places:
-        return np.zeros(0, np.uint8)
-    sizes = [aligned_size(memory.memory_size(record, place.maxi_datawidth), chunk_size) for record, place in places]
-    first = min(place.addr for _, place in places)
-    last = max(place.addr + size for (_, place), size in zip(places, sizes, strict=True))
-    image = np.zeros(last - first, np.uint8)
-    for record, place in places:
-        if record.value is not None:
-            dtype = record.dtype or int32
-            integers = as_integers(record.value, record, dtype)
-            data = memory.pack(integers, dtype, memory.word_alignment(record, place.maxi_datawidth))
-            image[place.addr - first : place.addr - first + data.size] = data
-    return image
-
-
-def _is_parameter(record: Numeric) -> bool:
-    return not isinstance(record, placeholder | Operator)
+def is_parameter(record: Numeric) -> bool:
+    """Whether a record is a variable or constant that lies in memory."""
+    return isinstance(record, Storage) and not isinstance(record, placeholder | Operator)

@@ -10,18 +10,33 @@ from gatewright.errors import ConfigError
 from gatewright.ng.config import NgConfig
 from gatewright.ng.evaluation import Network
 
-__all__ = ["machine_keys", "wished_lanes", "wished_multipliers"]
+__all__ = ["boundary_keys", "budget_keys", "machine_keys", "wished_lanes", "wished_multipliers"]
 
 _PARALLEL = ("par_ich", "par_och", "par_col", "par_row")
+_BOUNDARY = (
+    *("clock_name", "reset_name", "reset_polarity", "interrupt_enable", "interrupt_name", "measurable_main_fsm"),
+    *("axi_coherent", "maxi_addrwidth", "saxi_datawidth", "saxi_addrwidth", "default_global_addr_offset"),
+    *("offchipram_chunk_bytes", "header0", "header1", "header2", "header3"),
+)
+"""Keys that mean the same to NNgen and to the machine."""
 _WORD_BITS = 8
 
 
 def machine_keys(network: Network, config: NgConfig) -> dict[str, Any]:
-    """The parameters of the machine `generated` that this network and configuration ask for.
+    """The parameters of the machine `generated` for this network and configuration; keys that are its own go last."""
+    return boundary_keys(config) | budget_keys(network, config)
 
-    Keys that are the machine's own override what follows from the wishes; `memory_bits` is `memory_bytes` in bits.
+
+def boundary_keys(config: NgConfig) -> dict[str, Any]:
+    """Names and widths of pins, registers and memory."""
+    return {"bus_bits": config.maxi_datawidth} | {key: getattr(config, key) for key in _BOUNDARY}
+
+
+def budget_keys(network: Network, config: NgConfig) -> dict[str, Any]:
+    """What follows from wishes, and keys that are the machine's own, which override it; `memory_bits` is its
+    `memory_bytes` in bits.
     """
-    keys: dict[str, Any] = {"bus_bits": config.maxi_datawidth}
+    keys: dict[str, Any] = {}
     multipliers, lanes = wished_multipliers(network), wished_lanes(network)
     if multipliers is not None:
         keys["multipliers"] = multipliers

@@ -14,7 +14,7 @@ __all__ = ["NgConfig", "parse_config"]
 
 _BUS_WIDTHS = (32, 64, 128, 256)
 _IGNORED = frozenset({"chunk_size"})  # scripts hand it on to export_ndarray; NNgen ignores it too
-_NOT_THERE = frozenset({"use_map_ram"})
+_NOT_THERE = frozenset({"use_map_ram", "use_map_reg"})
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,33 @@
-"""The way to hardware: what a script described, handed to the machine `generated`."""
+"""The way to hardware: what a script described, compiled for the machine `generated`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from gatewright.build import Build
 from gatewright.compile import compile
-from gatewright.engines import RunOptions, plain_outputs, run_once
 from gatewright.errors import ConfigError
-from gatewright.ng.addresses import AddressMap, address_map
+from gatewright.ng.accelerator import Accelerator, Design
+from gatewright.ng.addresses import AddressMap
 from gatewright.ng.budget import machine_keys
-from gatewright.ng.config import NgConfig, parse_config
+from gatewright.ng.config import parse_config
 from gatewright.ng.dtypes import dtype_int
-from gatewright.ng.errors import NotThereError
-from gatewright.ng.evaluation import Network, as_outputs, given, lower
-from gatewright.ng.records import Numeric
-from gatewright.ng.timing import NNGEN, memory_options
+from gatewright.ng.errors import ArgumentError
+from gatewright.ng.evaluation import as_outputs, given, lower
+from gatewright.ng.records import Numeric, closure
+from gatewright.ng.simulation import Simulation
+from gatewright.ng.storage import placeholder
+from gatewright.ng.timing import NNGEN
 from gatewright.sim import MemoryOptions
 
 __all__ = [
-    "Design",
     "Simulated",
-    "Simulation",
+    "address_map",
     "build",
     "design",
     "simulate",
@@ -36,20 +37,10 @@ __all__ = [
 ]
 
 MACHINE = "generated"
+_OPTIONS = ("config", "memory", "seed")
 
-
-@dataclass(frozen=True)
-class Design:
-    """All that a machine needs to know of a script.
-
-    The network as a graph, with the wishes that concern each node; the addresses that drivers and images use; the
-    configuration.
-    """
-
-    name: str
-    network: Network
-    addresses: AddressMap
-    config: NgConfig
+Objects = Numeric | Iterable[Numeric]
+Config = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -61,25 +52,51 @@ class Simulated:
     layers: Mapping[str, int]
 
 
-def design(objs: Numeric | Iterable[Numeric], name: str, config: Mapping[str, Any] | None = None) -> Design:
+def design(objs: Objects, name: str, config: Config = None) -> Design:
     """The design of an accelerator that computes these tensors."""
-    return _design(as_outputs(objs), name, config, {})
+    return _design(objs, name, config, {})
 
 
-def build(objs: Numeric | Iterable[Numeric], name: str, config: Mapping[str, Any] | None = None) -> Build:
-    """These tensors compiled for the machine `generated`: what `gatewright.run`, `verify` and `emit` take.
+def build(objs: Objects, name: str, config: Config = None) -> Build:
+    """These tensors compiled: what `gatewright.run`, `verify` and `emit` take.
 
-    What it cannot run is an error that names the node.
+    What the machine cannot run is an error that names the node.
     """
     return _build(design(objs, name, config))
 
 
+def address_map(objs: Objects, config: Config = None, name: str = "accelerator") -> AddressMap:
+    """The address map that an accelerator of these tensors would have; their records learn nothing."""
+    described = design(objs, name, config)
+    return _accelerator(described, assign=False).addresses
+
+
+def to_veriloggen(objs: Objects, name: str, config: Config = None, silent: bool = False) -> Accelerator:
+    """The accelerator that computes these tensors; prints its log unless `silent`."""
+    accelerator = _accelerator(design(objs, name, config))
+    if not silent:
+        print(accelerator.log, end="")
+    return accelerator
+
+
+def to_verilog(
+    objs: Objects, name: str, filename: str | Path | None = None, config: Config = None, silent: bool = False
+) -> str:
+    """The accelerator as Verilog, also written to `filename` if that is given; prints the log unless `silent`."""
+    return to_veriloggen(objs, name, config, silent).to_verilog(filename)
+
+
+def to_ipxact(
+    objs: Objects, name: str, ipname: str | None = None, config: Config = None, silent: bool = False
+) -> Accelerator:
+    """The accelerator, and its IP-XACT package in the folder `<ipname>_v1_0`; prints the log unless `silent`."""
+    accelerator = to_veriloggen(objs, name, config, silent)
+    accelerator.to_ipxact(ipname)
+    return accelerator
+
+
 def simulate(
-    objs: Numeric | Iterable[Numeric],
-    config: Mapping[str, Any] | None = None,
-    memory: str | MemoryOptions = NNGEN,
-    seed: int = 0,
-    **inputs: Any,
+    objs: Objects, config: Config = None, memory: str | MemoryOptions = NNGEN, seed: int = 0, **inputs: Any
 ) -> Simulated:
     """Compile, write the Verilog and simulate one run. Further keywords are the values of placeholders, and replace
     those of variables, by name.
@@ -87,73 +104,40 @@ def simulate(
     `memory` is the simulated one: a name (`nngen`, `ideal`, `default`, `stalls`) or `ng.memory_options(...)`; what is
     random in it and what memories hold at first depends on `seed`.
     """
-    outputs = as_outputs(objs)
-    described = _design(outputs, "simulated", config, inputs)
-    network, built = described.network, _build(described)
-    arrays = given(outputs, network, inputs)
-    ends = zip(network.graph.inputs, network.graph.input_ports, strict=True)
-    options = RunOptions(memory_options(memory), seed)
-    result = run_once(built, {port.name: arrays[value.name] for value, port in ends}, "rtl", options)
-    found = plain_outputs(built, result)
-    titles = dict(zip(network.graph.outputs, (port.name for port in network.graph.output_ports), strict=True))
-    layers = zip(built.program.layers, result.layer_cycles or (), strict=False)
-    return Simulated(
-        tuple(found[titles[network.values[record.object_id]]] for record in outputs),
-        result.cycles or 0,
-        {layer.name: cycles for layer, cycles in layers},
-    )
+    described = _design(objs, "simulated", config, inputs)
+    records = [record for record in closure(described.outputs) if isinstance(record, placeholder)]
+    if taken := sorted({record.name or "" for record in records} & set(_OPTIONS)):
+        raise ArgumentError(f"placeholder {taken[0]!r} must have another name to be simulated")
+    arrays = given(described.outputs, described.network, inputs)
+    handle = _accelerator(described, assign=False)
+    image = np.random.default_rng(seed).integers(0, 256, handle.addresses.size, np.uint8)
+    with Simulation(handle, image, timing=memory, seed=seed) as simulation:
+        simulation.place_parameters()
+        for record in records:
+            simulation.place(record, arrays[described.network.values[record.object_id]])
+        simulation.start()
+        simulation.wait()
+        result = simulation.result()
+    layers = zip(handle.program.layers, result.layer_cycles or (), strict=True)
+    outputs = tuple(simulation.fetch(record) for record in described.outputs)
+    return Simulated(outputs, result.cycles or 0, {layer.name: cycles for layer, cycles in layers})
 
 
-def _design(outputs: list[Numeric], name: str, config: Mapping[str, Any] | None, known: Mapping[str, Any]) -> Design:
-    configuration = parse_config(config)
+def _design(objs: Objects, name: str, config: Config, known: Mapping[str, Any]) -> Design:
+    outputs, configuration = tuple(as_outputs(objs)), parse_config(config)
     if not isinstance(name, str) or not name.isidentifier():
         raise ConfigError(f"name of the accelerator must be letters, digits and '_', not {name!r}")
     network = lower(outputs, name, known, default=dtype_int(configuration.default_datawidth))
-    return Design(name, network, address_map(outputs, configuration), configuration)
+    return Design(name, outputs, network, configuration)
 
 
 def _build(described: Design) -> Build:
-    return compile(described.network.graph, MACHINE, machine_keys(described.network, described.config))
+    keys = machine_keys(described.network, described.config)
+    return compile(described.network.graph, MACHINE, {"module_name": described.name} | keys)
 
 
-def to_veriloggen(
-    objs: Numeric | Iterable[Numeric], name: str, config: Mapping[str, Any] | None = None, silent: bool = False
-) -> NoReturn:
-    """A handle of the accelerator."""
-    _refuse("to_veriloggen", design(objs, name, config))
-
-
-def to_verilog(
-    objs: Numeric | Iterable[Numeric],
-    name: str,
-    filename: str | Path | None = None,
-    config: Mapping[str, Any] | None = None,
-    silent: bool = False,
-) -> NoReturn:
-    """The accelerator as Verilog, also written to `filename` if that is given."""
-    _refuse("to_verilog", design(objs, name, config))
-
-
-def to_ipxact(
-    objs: Numeric | Iterable[Numeric],
-    name: str,
-    ipname: str | None = None,
-    config: Mapping[str, Any] | None = None,
-    silent: bool = False,
-) -> NoReturn:
-    """The accelerator as an IP-XACT package in the folder `<ipname>_v1_0`."""
-    _refuse("to_ipxact", design(objs, name, config))
-
-
-class Simulation:
-    """The simulated Verilog of a handle over a memory image."""
-
-    def __init__(self, handle: Any, memory: Any, **memory_options: Any) -> None:
-        _refuse("Simulation", handle)
-
-
-def _refuse(what: str, described: object) -> NoReturn:
-    """Say that the machine is not there, once everything that the script said has been found to make sense."""
-    reason = f"a machine {MACHINE!r} with NNgen's ports, registers and memory map, which is not there yet"
-    there = "ng.eval, simulate, build, export_ndarray and address_map work without it"
-    raise NotThereError(f"ng.{what} needs {reason}; {there}")
+def _accelerator(described: Design, assign: bool = True) -> Accelerator:
+    accelerator = Accelerator(described, _build(described))
+    if assign:
+        accelerator.assign()
+    return accelerator

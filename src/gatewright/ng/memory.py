@@ -12,7 +12,7 @@ from gatewright.ng.errors import ArgumentError
 if TYPE_CHECKING:
     from gatewright.ng.records import Numeric
 
-__all__ = ["aligned_shape", "memory_size", "pack", "ram_width", "unpack", "word_alignment"]
+__all__ = ["aligned_shape", "memory_size", "pack", "ram_width", "set_memory", "unpack", "word_alignment"]
 
 
 def ram_width(dtype: dtype_info | None) -> int:
@@ -68,3 +68,19 @@ def unpack(data: Any, shape: tuple[int, ...], dtype: dtype_info, alignment: int)
         if dtype.signed:
             elements = elements - ((elements >> (width - 1)) << width)
     return elements[:count].reshape(-1, row)[:, :last].reshape(shape)
+
+
+def set_memory(
+    mem: np.ndarray, src: Any, mem_datawidth: int, src_datawidth: int, offset: int, num_align_words: int | None = None
+) -> None:
+    """Write a tensor of `src_datawidth` bits an element into a memory image, as NNgen's test benches do.
+
+    `mem` holds bytes here, whatever `mem_datawidth` says; `offset` is a byte address, `num_align_words` the elements
+    that rows are aligned to.
+    """
+    data = pack(src, dtype_info("int", src_datawidth), num_align_words or 1)
+    if not isinstance(mem, np.ndarray) or mem.dtype != np.uint8:
+        raise ArgumentError("mem must be an array of numpy.uint8")
+    if not 0 <= offset <= mem.size - data.size:
+        raise ArgumentError(f"offset must be 0..{mem.size - data.size} for {data.size} bytes, not {offset}")
+    mem[offset : offset + data.size] = data

@@ -20,6 +20,7 @@ from gatewright.ng.errors import ArgumentError
 from gatewright.ng.shapes import expect_power_of_two, join_shapes, to_shape
 
 if TYPE_CHECKING:
+    from gatewright.ng.accelerator import Accelerator
     from gatewright.ng.addresses import Placement
     from gatewright.ng.draft import Draft
 
@@ -52,6 +53,7 @@ class Numeric:
         self.quantized = False
         self.scale_factor = 1.0
         self.placement: Placement | None = None
+        self.accelerator: Accelerator | None = None
         self._alignment = 0
 
     def __repr__(self) -> str:
@@ -151,7 +153,7 @@ class Numeric:
     def _placed(self) -> Placement:
         if self.placement is None:
             needed = "to_verilog, to_ipxact or to_veriloggen"
-            raise ArgumentError(f"alignment of {self.title} is known after {needed} (or ng.address_map) only")
+            raise ArgumentError(f"alignment of {self.title} is known after {needed} only")
         return self.placement
 
     @property

@@ -77,8 +77,9 @@ class _Options(ctypes.Structure):
 class SimulatedBus:
     """The machine `top` of a Verilog text on a simulated bus (see `gatewright.host.Bus`), reset and ready.
 
-    Time passes in register accesses, `wait_interrupt` and `step`, and nowhere else. `memory` starts as noise, as do the
-    machine's own memories, both by `seed`; the machine sees it at `base`, and anything beside it answers DECERR.
+    Time passes in register accesses, `wait_interrupt` and `step`, and nowhere else. The memory is `memory` itself
+    (contiguous bytes), or `memory_bytes` of noise; the machine's own memories start as noise, both by `seed`. The
+    machine sees the memory at `base`, and anything beside it answers DECERR.
     `pins` are the names of its pins. When the machine breaks a rule of AXI, what runs at that moment raises
     `ProtocolError`, and so does all after it.
     """
@@ -88,7 +89,8 @@ class SimulatedBus:
         verilog: str,
         top: str,
         *,
-        memory_bytes: int,
+        memory_bytes: int = 0,
+        memory: np.ndarray | None = None,
         data_width: int = 64,
         options: MemoryOptions = MEMORIES["default"],
         seed: int = 0,
@@ -104,7 +106,8 @@ class SimulatedBus:
         built = build(verilog, top, ["bus.cpp"], defines=defines, trace=trace is not None, check=check)
         self._model = Model(built, seed=seed, trace=trace, pins=pins)
         self._library = _declare(self._model.library)
-        self._memory = np.frombuffer(np.random.default_rng(seed).bytes(memory_bytes), np.uint8).copy()
+        noise = np.random.default_rng(seed)
+        self._memory = np.frombuffer(noise.bytes(memory_bytes), np.uint8).copy() if memory is None else memory
         self._base = base
         self._bus = self._library.gw_bus_open(self._model.handle, ctypes.byref(self._options(options, seed)))
         self.reset()
