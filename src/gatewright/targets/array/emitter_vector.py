@@ -30,6 +30,7 @@ from gatewright.targets.array.writer import Ring, Writer
 
 __all__ = ["VectorEmitter", "constant_bytes"]
 
+_SLOTS = 6
 _MOST_GROUPS = 4095
 _MOST_HEIGHT = 16383
 
@@ -75,10 +76,11 @@ class _Block:
 
 
 class _Room:
-    """A ring somewhere in a scratchpad."""
+    """A ring somewhere in a scratchpad, of room for `_SLOTS` of the largest entry: each is a token that may wait."""
 
-    def __init__(self, span: Span, line: int) -> None:
-        self.start, self.ring = span.start, Ring(max(span.size // line * line, line), line)
+    def __init__(self, span: Span, line: int, largest: int = 1 << 20) -> None:
+        size = min(span.size, _SLOTS * -(-largest // line) * line)
+        self.start, self.ring = span.start, Ring(max(size // line * line, line), line)
 
     def find(self, key: object) -> int | None:
         found = self.ring.find(key)
@@ -98,8 +100,7 @@ class VectorEmitter:
         self.done = self.stored = 0  # bytes of the result, from its start
         self.in_order = True
         self.operand_loaded = 0 if plan.load_residual else None
-        line = self.config.scratch_line
-        self.stream, self.constants = _Room(plan.stream, line), _Room(plan.constants, line)
+        self.constants = _Room(plan.constants, self.config.scratch_line)
 
     def layer(self, passes: Sequence[VectorPass]) -> None:
         for number, pass_ in enumerate(passes):
@@ -116,14 +117,17 @@ class VectorEmitter:
         staged = job.output.value not in plan.activation and job.output.value not in plan.output
         line = self.config.scratch_line
         stage, beside = self._stage(pass_, staged and dense, line)
-        self.stage, self.beside = _Room(stage, line), _Room(beside, line)
         streamed = any(each.image.value not in plan.activation for each in pass_.jobs)
         rooms = Rooms(
             plan.stream.size if streamed else None,
             stage.size if staged else None,
             beside.size if staged and dense else None,
         )
-        for tile in choose_vector_tiles(pass_, rooms, self._moved(pass_, staged), self.config):
+        tiles = choose_vector_tiles(pass_, rooms, self._moved(pass_, staged), self.config)
+        self.stream = _Room(plan.stream, line, max(_stream_bytes(pass_, tile, line) for tile in tiles))
+        self.stage = _Room(stage, line, max(vector_output(pass_, tile) for tile in tiles))
+        self.beside = _Room(beside, line, max(operand_bytes(pass_, tile) for tile in tiles))
+        for tile in tiles:
             self._tile(key, pass_, tile, staged=staged)
 
     def _stage(self, pass_: VectorPass, shared: bool, line: int) -> tuple[Span, Span]:
@@ -410,6 +414,10 @@ class VectorEmitter:
             "b_base": block.operand if constant else b + beside,
         }
         self.writer.steps.append(Step(VectorOperation.COMPUTE, fields))
+
+
+def _stream_bytes(pass_: VectorPass, tile: Tile, line: int) -> int:
+    return sum(-(-part.size // line) * line for part in vector_extents(pass_, tile).values())
 
 
 def _deltas(levels: Sequence[Level]) -> list[tuple[int, int, int]]:

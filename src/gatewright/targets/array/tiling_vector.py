@@ -25,7 +25,9 @@ __all__ = [
 ]
 
 _MOST_ROWS = 8191  # of a tile: y is a signed field of 14 bits
-_TILES = 8  # of a pass, about
+_TILES = 8  # of an image, about
+_MOST_BEATS = 1024  # of a tile
+_BALANCED_BEATS = 256  # of a tile where storing takes about as long as loading: it lags behind by a tile
 _LAST_BEATS = 48  # of the last tile, about
 
 
@@ -153,10 +155,11 @@ def _most_rows(pass_: VectorPass, rooms: Rooms, share: int) -> int:
 
 
 def _wanted_rows(pass_: VectorPass, moved: tuple[int, int], config: ArrayConfig) -> int:
-    """Rows of about one `_TILES`th of the image, but whole bursts, and no more than four."""
+    """Rows of about one `_TILES`th of the image, but whole bursts, and not too many beats."""
     burst = BURST_BEATS * config.bus_bytes
     longest = max(moved)
-    size = min(max(burst, longest // _TILES // burst * burst), 4 * burst)
+    most = _BALANCED_BEATS if 0 < longest < 2 * min(moved) else _MOST_BEATS
+    size = min(max(burst, longest // _TILES // burst * burst), most * config.bus_bytes)
     return max(1, round(size * pass_.rows / longest))
 
 
