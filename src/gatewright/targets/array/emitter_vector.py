@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.errors import ConfigError
-from gatewright.hdl.axi import BURST_BEATS
+from gatewright.hdl.burst import longest_burst
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES
@@ -96,7 +96,7 @@ class VectorEmitter:
     def __init__(self, writer: Writer, index: int, plan: LayerPlan) -> None:
         self.writer, self.index, self.plan, self.config = writer, index, plan, writer.config
         self.lanes = writer.config.vector_lanes
-        self.burst = BURST_BEATS * writer.config.bus_bytes
+        self.burst = longest_burst(writer.config.bus_bytes) * writer.config.bus_bytes
         self.done = self.stored = 0  # bytes of the result, from its start
         self.in_order = True
         self.operand_loaded = 0 if plan.load_residual else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gatewright.errors import ConfigError
-from gatewright.hdl.axi import BURST_BEATS
+from gatewright.hdl.burst import longest_burst
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.tiling import Extent, Tile
 from gatewright.targets.array.vector_job import VectorJob, VectorPass
@@ -27,7 +27,6 @@ __all__ = [
 _MOST_ROWS = 8191  # of a tile: y is a signed field of 14 bits
 _TILES = 8  # of an image, about
 _MOST_BEATS = 1024  # of a tile
-_BALANCED_BEATS = 256  # of a tile where storing takes about as long as loading: it lags behind by a tile
 _LAST_BEATS = 48  # of the last tile, about
 
 
@@ -155,12 +154,20 @@ def _most_rows(pass_: VectorPass, rooms: Rooms, share: int) -> int:
 
 
 def _wanted_rows(pass_: VectorPass, moved: tuple[int, int], config: ArrayConfig) -> int:
-    """Rows of about one `_TILES`th of the image, but whole bursts, and not too many beats."""
-    burst = BURST_BEATS * config.bus_bytes
+    """Rows of about one `_TILES`th of the image in whole bursts of each operand, at most `_MOST_BEATS`.
+
+    Where storing takes about as long as loading it lags behind by a tile, so that a tile is one burst of each.
+    """
+    burst = longest_burst(config.bus_bytes) * config.bus_bytes * _operands(pass_)
     longest = max(moved)
-    most = _BALANCED_BEATS if 0 < longest < 2 * min(moved) else _MOST_BEATS
-    size = min(max(burst, longest // _TILES // burst * burst), most * config.bus_bytes)
+    most = burst if longest < 2 * min(moved) else _MOST_BEATS * config.bus_bytes
+    size = max(burst, min(longest // _TILES, most) // burst * burst)
     return max(1, round(size * pass_.rows / longest))
+
+
+def _operands(pass_: VectorPass) -> int:
+    dense = pass_.jobs[0].operand is not None and pass_.jobs[0].operand.dense
+    return len({(job.image.value, job.start) for job in pass_.jobs}) + dense
 
 
 def _parts(
