@@ -122,6 +122,11 @@ class ArrayConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or value not in allowed:
                 raise ConfigError(f"{name} must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}, not {value!r}")
+        if self.vector_lanes > 4 * self.post_lanes:
+            raise ConfigError(
+                f"vector_lanes must be at most {4 * self.post_lanes} with {self.post_lanes} post_lanes, "
+                f"whose parameters it reads, not {self.vector_lanes}"
+            )
         self._check_range("vector_sum_width", 16, 64)
         for name in ("vector_product_shift", "vector_shift"):
             if getattr(self, name) and not self.vector_operand:

@@ -143,8 +143,8 @@ class VectorMachine:
         bias, mul, shift = (
             self._parameters(f, group) if post["per_channel"] else (post["bias"], post["mul"], post["shift"])
         )
-        half = 1 << (self.sum_width - 1)
-        sums = (value + bias + half) % (1 << self.sum_width) - half
+        wrap = 64 - self.sum_width
+        sums = (value + bias) << wrap >> wrap
         shift = np.broadcast_to(np.asarray(shift if amount is None else amount, np.int64), sums.shape)
         mul = np.broadcast_to(np.asarray(mul, np.int64), sums.shape)
         if post["leaky"]:
@@ -175,12 +175,12 @@ class VectorMachine:
         size = ELEMENT_BYTES[self.registers[VectorOperation.CONFIG_LANES]["out_size"]]
         lanes = f["last_lanes"] if group == f["groups"] - 1 else self.lanes
         place = group * walk["group_step"] + self._walk(index, "out_step", "out_delta")
-        offset = place[:, None] + np.arange(lanes) * size
+        offset = place[:, None] + np.arange(lanes * size)
+        parts = (values[:, :lanes, None] >> (8 * np.arange(size))) & 0xFF
         for enabled, memory, base in (
             (walk["to_activation"], Memory.ACTIVATION, f["activation_base"]),
             (walk["to_output"], Memory.OUTPUT, f["output_base"]),
         ):
-            data = self.scratch[memory]
-            for byte in range(size if enabled else 0):
-                part = (values[:, :lanes] >> (8 * byte)) & 0xFF
-                data[(base + offset + byte) % _SPACE % len(data)] = part.astype(np.uint8)
+            if enabled:
+                data = self.scratch[memory]
+                data[(base + offset) % _SPACE % len(data)] = parts.reshape(offset.shape).astype(np.uint8)

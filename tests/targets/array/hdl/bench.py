@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 from tests.targets.array.hdl.reference import CoreReference
@@ -91,8 +92,8 @@ class CoreBench:
     def __init__(self, model: Model, config: ArrayConfig, seed: int = 0) -> None:
         self.model = model
         self.config = config
-        self.reference = CoreReference(config, seed)
-        self.clock = Clock(config, self.reference)
+        self.reference = self._new_reference(seed)
+        self.clock = self._new_clock()
         self.random = random.Random(seed)
         self.cycle = 0
         self.computing = 0
@@ -102,6 +103,12 @@ class CoreBench:
         self._reads: list[int] = []
         self._arriving: list[tuple[int, int]] = []
         self._read_bytes: dict[int, bytes] = {}
+
+    def _new_reference(self, seed: int) -> CoreReference:
+        return CoreReference(self.config, seed)
+
+    def _new_clock(self, free: int = 0) -> Any:
+        return Clock(self.config, self.reference, free)
 
     def load(self) -> None:
         """Write the reference's memories into the core's."""
@@ -150,7 +157,7 @@ class CoreBench:
         self.model.tick()
         self.model.set("port_reset", 0)
         assert not self.model.get("port_busy")
-        self.clock = Clock(self.config, self.reference, self.cycle)
+        self.clock = self._new_clock(self.cycle)
         self.completed.clear()
         self.computing = self.draining = 0
         for _ in range(FEED_LATENCY):
@@ -281,9 +288,9 @@ def _verilog(config: ArrayConfig) -> str:
 
 
 @contextmanager
-def core_bench(config: ArrayConfig, seed: int = 0) -> Iterator[CoreBench]:
+def core_bench(config: ArrayConfig, seed: int = 0, kind: type[CoreBench] = CoreBench) -> Iterator[CoreBench]:
     with Model.from_verilog(_verilog(config), "core", seed=seed) as model:
         model.reset()
-        bench = CoreBench(model, config, seed)
+        bench = kind(model, config, seed)
         bench.load()
         yield bench

@@ -1,7 +1,9 @@
 """The core: scratchpads, feed, array, post unit, and the commands that drive them."""
 
+from typing import Any
+
 from amaranth.hdl import *
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import exact_log2
 
@@ -15,7 +17,9 @@ from gatewright.targets.array.hdl.drain import Drain, Walk
 from gatewright.targets.array.hdl.feed import Feed
 from gatewright.targets.array.hdl.fields import fields_of, take
 from gatewright.targets.array.hdl.post import RANGE_NAMES, TABLE_BYTES, Post, Settings
+from gatewright.targets.array.hdl.vector import VectorUnit
 from gatewright.targets.array.isa import CONFIG_POST, CONFIG_RANGE, Operation
+from gatewright.targets.array.isa_vector import VECTOR_UNIT, VectorOperation
 from gatewright.targets.array.timing import COMPUTES_IN_FLIGHT, FEED_LATENCY, post_latency
 
 __all__ = ["Core"]
@@ -28,7 +32,7 @@ class Core(wiring.Component):
 
     CONFIG_PIXELS, CONFIG_TAPS and COMPUTE are accepted when the feed is idle, CONFIG_POST and CONFIG_RANGE when
     no COMPUTE is in progress any more. Other commands are accepted and do nothing. The post unit's accesses to a
-    scratchpad have precedence over the DMA's.
+    scratchpad have precedence over the DMA's, and so have the vector unit's. Of these two units, one at a time computes.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -41,7 +45,10 @@ class Core(wiring.Component):
         m.submodules.array = array = Array(ArrayParameters.of(self.config))
         m.submodules.drain = drain = Drain(self.config)
         m.submodules.post = post = Post(self.config)
-        set_post, set_range = self._commands(m, feed, drain)
+        vector = VectorUnit(self.config) if self.config.vector_lanes else None
+        if vector:
+            m.submodules.vector = vector
+        set_post, set_range = self._commands(m, feed, drain, vector)
         self._settings(m, set_post, set_range, drain, post)
         m.d.comb += [
             array.tap.eq(feed.tap),
@@ -57,51 +64,68 @@ class Core(wiring.Component):
             post.group.eq(drain.group),
             post.valid.eq(drain.valid),
             post.place.eq(drain.place),
-            self.port.computing.eq(feed.tap.valid),
+            self.port.computing.eq(feed.tap.valid | vector.stepping if vector else feed.tap.valid),
             self.port.draining.eq(delayed(m, feed.draining, FEED_LATENCY, "draining")),  # as late as `computing`
         ]
-        self._read_only(m, feed, drain, post)
-        self._activations(m, feed, post)
-        self._outputs(m, post)
-        memory = self.port.write.payload.memory
-        taken = ((memory == Memory.ACTIVATION) & post.write_activation) | (
-            (memory == Memory.OUTPUT) & post.write_output
-        )
-        m.d.comb += self.port.write.ready.eq(~taken)
+        m.d.comb += self.port.write.ready.eq(1)
+        self._read_only(m, feed, drain, post, vector)
+        self._activations(m, feed, post, vector)
+        self._outputs(m, post, vector)
         return ResetInserter(self.port.reset)(m)
 
-    def _commands(self, m: Module, feed: Feed, drain: Drain) -> tuple[Value, Value]:
+    def _commands(self, m: Module, feed: Feed, drain: Drain, vector: VectorUnit | None) -> tuple[Value, Value]:
         """Accept commands; count the COMPUTEs that are not completed.
 
         Returns whether a CONFIG_POST is accepted, and whether a CONFIG_RANGE.
         """
-        commands = self.port.commands
-        word = commands.payload
+        word = self.port.commands.payload
         set_post = Signal()
         set_range = Signal() if self.config.result_width > 8 else Const(0)
         in_flight = Signal(range(COMPUTES_IN_FLIGHT + 1))
         done = delayed(m, drain.completed, post_latency(self.config) + WRITE_LATENCY, "completed", keep_reset=True)
-        with m.Switch(word[: HEADER["opcode"].width]):
-            for operation, strobe, condition in (
-                (Operation.CONFIG_PIXELS, feed.set_pixels, feed.idle),
-                (Operation.CONFIG_TAPS, feed.set_taps, feed.idle),
-                (Operation.CONFIG_POST, set_post, in_flight == 0),
-                (Operation.COMPUTE, feed.start, feed.idle & (in_flight != COMPUTES_IN_FLIGHT)),
-                *([(Operation.CONFIG_RANGE, set_range, in_flight == 0)] if self.config.result_width > 8 else []),
-            ):
-                with m.Case(operation):
-                    m.d.comb += [commands.ready.eq(condition), strobe.eq(condition & commands.valid)]
-            with m.Default():
-                m.d.comb += commands.ready.eq(1)
+        may_start = feed.idle & (in_flight != COMPUTES_IN_FLIGHT)
+        of_array = [
+            (Operation.CONFIG_PIXELS, feed.set_pixels, feed.idle),
+            (Operation.CONFIG_TAPS, feed.set_taps, feed.idle),
+            (Operation.CONFIG_POST, set_post, in_flight == 0),
+            (Operation.COMPUTE, feed.start, may_start & ~vector.busy if vector else may_start),
+            *([(Operation.CONFIG_RANGE, set_range, in_flight == 0)] if self.config.result_width > 8 else []),
+        ]
+        if vector:
+            of_vector = [
+                (VectorOperation.CONFIG_PIXELS, vector.set_pixels, vector.idle),
+                (VectorOperation.CONFIG_TAPS, vector.set_taps, vector.idle),
+                (VectorOperation.CONFIG_WALK, vector.set_walk, vector.idle),
+                (VectorOperation.CONFIG_LANES, vector.set_lanes, vector.settled),
+                (VectorOperation.CONFIG_POST, vector.set_post, vector.settled),
+                (VectorOperation.COMPUTE, vector.start, vector.idle & (in_flight == 0)),
+            ]
+            with m.If(data.View(HEADER, word[: HEADER.size]).unit == VECTOR_UNIT):
+                self._accept(m, of_vector)
+            with m.Else():
+                self._accept(m, of_array)
+            m.d.comb += vector.command.eq(word)
+        else:
+            self._accept(m, of_array)
         m.d.sync += in_flight.eq(in_flight + feed.start - done)
         m.d.comb += [
             feed.command.eq(word),
             drain.command.eq(word),
             drain.start.eq(feed.start),
-            self.port.completed.eq(done),
-            self.port.busy.eq(in_flight != 0),
+            self.port.completed.eq(done | vector.completed if vector else done),
+            self.port.busy.eq((in_flight != 0) | vector.busy if vector else in_flight != 0),
         ]
         return set_post, set_range
+
+    def _accept(self, m: Module, operations: list[tuple[int, Value, Value]]) -> None:
+        """Take the command if its operation's condition holds, and tell the operation so."""
+        commands = self.port.commands
+        with m.Switch(commands.payload[: HEADER["opcode"].width]):
+            for operation, strobe, condition in operations:
+                with m.Case(operation):
+                    m.d.comb += [commands.ready.eq(condition), strobe.eq(condition & commands.valid)]
+            with m.Default():
+                m.d.comb += commands.ready.eq(1)
 
     def _settings(self, m: Module, set_post: Value, set_range: Value, drain: Drain, post: Post) -> None:
         word = self.port.commands.payload
@@ -122,7 +146,7 @@ class Core(wiring.Component):
             post.to_output.eq(targets.to_output),
         ]
 
-    def _read_only(self, m: Module, feed: Feed, drain: Drain, post: Post) -> None:
+    def _read_only(self, m: Module, feed: Feed, drain: Drain, post: Post, vector: VectorUnit | None) -> None:
         """Weights, parameters and table: written by the DMA alone, in whole words of the bus."""
         config, write = self.config, self.port.write
         m.submodules.weights = weights = WordScratchpad(config.weight_bytes, config.weight_word_bytes, config.bus_bytes)
@@ -144,13 +168,20 @@ class Core(wiring.Component):
             parameters.read_enable.eq(drain.parameter_enable),
             parameters.read_address.eq(drain.parameter_address),
             post.parameters.eq(parameters.read_data),
-            post.table.enable.eq(write.valid & (write.payload.memory == Memory.TABLE)),
-            post.table.row.eq(row[: exact_log2(TABLE_BYTES // config.bus_bytes)]),
-            post.table.data.eq(write.payload.data),
-            post.table.mask.eq(write.payload.mask),
         ]
+        if vector:
+            m.d.comb += vector.parameter_data.eq(parameters.read_data)
+            with m.If(vector.parameter_enable):
+                m.d.comb += [parameters.read_enable.eq(1), parameters.read_address.eq(vector.parameter_address)]
+        for unit in (post, vector) if vector else (post,):
+            m.d.comb += [
+                unit.table.enable.eq(write.valid & (write.payload.memory == Memory.TABLE)),
+                unit.table.row.eq(row[: exact_log2(TABLE_BYTES // config.bus_bytes)]),
+                unit.table.data.eq(write.payload.data),
+                unit.table.mask.eq(write.payload.mask),
+            ]
 
-    def _activations(self, m: Module, feed: Feed, post: Post) -> None:
+    def _activations(self, m: Module, feed: Feed, post: Post, vector: VectorUnit | None) -> None:
         config = self.config
         m.submodules.activations = scratchpad = ByteScratchpad(config.activation_bytes, config.scratch_bytes)
         m.d.comb += [
@@ -158,9 +189,14 @@ class Core(wiring.Component):
             scratchpad.read_address.eq(feed.activation_address),
             feed.activation_data.eq(scratchpad.read_data),
         ]
-        self._write(m, Memory.ACTIVATION, scratchpad, post, post.write_activation, post.activation_address)
+        if vector:
+            m.d.comb += vector.a_data.eq(scratchpad.read_data)
+            with m.If(vector.a_enable):
+                m.d.comb += [scratchpad.read_enable.eq(1), scratchpad.read_address.eq(vector.a_address)]
+        writers = [(unit, unit.write_activation, unit.activation_address) for unit in (post, vector) if unit]
+        self._write(m, Memory.ACTIVATION, scratchpad, writers)
 
-    def _outputs(self, m: Module, post: Post) -> None:
+    def _outputs(self, m: Module, post: Post, vector: VectorUnit | None) -> None:
         config, read = self.config, self.port.read
         m.submodules.outputs = scratchpad = ByteScratchpad(config.output_bytes, config.scratch_bytes)
         m.d.comb += [
@@ -170,24 +206,34 @@ class Core(wiring.Component):
             self.port.read_data.eq(scratchpad.read_data),
             post.residual_data.eq(scratchpad.read_data),
         ]
-        self._write(m, Memory.OUTPUT, scratchpad, post, post.write_output, post.output_address)
+        if vector:
+            m.d.comb += vector.b_data.eq(scratchpad.read_data)
+            with m.If(vector.b_enable):
+                m.d.comb += [
+                    read.ready.eq(0),
+                    scratchpad.read_enable.eq(1),
+                    scratchpad.read_address.eq(vector.b_address),
+                ]
+        writers = [(unit, unit.write_output, unit.output_address) for unit in (post, vector) if unit]
+        self._write(m, Memory.OUTPUT, scratchpad, writers)
 
-    def _write(
-        self, m: Module, memory: Memory, scratchpad: ByteScratchpad, post: Post, by_post: Value, address: Value
-    ) -> None:
-        """The write port of a scratchpad that post unit and DMA share."""
+    def _write(self, m: Module, memory: Memory, scratchpad: ByteScratchpad, writers: list[tuple[Any, ...]]) -> None:
+        """The write port of a scratchpad that units (which write, where) and DMA share; units cannot be refused."""
         write = self.port.write
-        with m.If(by_post):
-            m.d.comb += [
-                scratchpad.write_enable.eq(1),
-                scratchpad.write_address.eq(address),
-                scratchpad.write_data.eq(post.write_data),
-                scratchpad.write_mask.eq(post.write_mask),
-            ]
-        with m.Else():
-            m.d.comb += [
-                scratchpad.write_enable.eq(write.valid & (write.payload.memory == memory)),
-                scratchpad.write_address.eq(write.payload.address),
-                scratchpad.write_data.eq(write.payload.data),
-                scratchpad.write_mask.eq(write.payload.mask),
-            ]
+        wanted = write.valid & (write.payload.memory == memory)
+        m.d.comb += [
+            scratchpad.write_enable.eq(wanted),
+            scratchpad.write_address.eq(write.payload.address),
+            scratchpad.write_data.eq(write.payload.data),
+            scratchpad.write_mask.eq(write.payload.mask),
+        ]
+        for unit, writes, address in writers:
+            with m.If(writes):
+                m.d.comb += [
+                    scratchpad.write_enable.eq(1),
+                    scratchpad.write_address.eq(address),
+                    scratchpad.write_data.eq(unit.write_data),
+                    scratchpad.write_mask.eq(unit.write_mask),
+                ]
+                with m.If(write.payload.memory == memory):
+                    m.d.comb += write.ready.eq(0)

@@ -18,6 +18,7 @@ from gatewright.hdl.shell import Shell, ShellParameters
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.core import Core
 from gatewright.targets.array.isa import Operation
+from gatewright.targets.array.isa_vector import VECTOR_LAYOUTS
 
 __all__ = ["Machine", "Rom", "emit_machine", "memory_bytes", "multipliers_outside_array"]
 
@@ -36,13 +37,19 @@ class Rom:
     space: AddressSpace = field(default_factory=AddressSpace)
 
 
+def _opcodes(config: ArrayConfig) -> frozenset[Opcode]:
+    of_array = {Operation.CONFIG_PIXELS, Operation.CONFIG_TAPS, Operation.CONFIG_POST, Operation.COMPUTE}
+    of_ranges = {Operation.CONFIG_RANGE} if config.result_width > 8 else set()
+    return frozenset(of_array | of_ranges | (set(VECTOR_LAYOUTS) if config.vector_lanes else set()))
+
+
 def shell_parameters(config: ArrayConfig, rom: Rom | None = None) -> ShellParameters:
     """The shell of this machine; its capability words are the configuration's parameters, in their order."""
-    opcodes = {Operation.CONFIG_PIXELS, Operation.CONFIG_TAPS, Operation.CONFIG_POST, Operation.COMPUTE}
+    table = config.lut or (config.vector_lanes and config.vector_table)
     rules = DispatchRules(
-        opcodes=frozenset(opcodes | ({Operation.CONFIG_RANGE} if config.result_width > 8 else set())),
+        opcodes=_opcodes(config),
         completing=frozenset({Operation.COMPUTE}),
-        load_memories=frozenset(Memory) - (frozenset() if config.lut else {Memory.TABLE}),
+        load_memories=frozenset(Memory) - (frozenset() if table else {Memory.TABLE}),
         store_memories=frozenset({Memory.OUTPUT}),
         regions=rom.space.regions if rom else REGION_COUNT,
     )
@@ -90,9 +97,17 @@ def emit_machine(config: ArrayConfig, name: str = "gatewright_systolic", rom: Ro
 
 
 def multipliers_outside_array(config: ArrayConfig) -> int:
-    """Multipliers of any width that are not those of the array: one for addresses, the others in the post unit."""
+    """Multipliers of any width that are not those of the array: one for addresses in each unit, the others in lanes."""
     each_lane = (not config.dyadic) + 2 * config.residual
-    return 1 + config.post_lanes * each_lane
+    return 1 + config.post_lanes * each_lane + _multipliers_of_vector_unit(config)
+
+
+def _multipliers_of_vector_unit(config: ArrayConfig) -> int:
+    if not config.vector_lanes:
+        return 0
+    of_a = config.vector_operand or config.vector_affine
+    of_b = config.vector_operand and config.vector_affine
+    return 1 + config.vector_lanes * (of_a + of_b + 1)
 
 
 @cache

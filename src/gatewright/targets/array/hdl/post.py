@@ -14,7 +14,7 @@ from gatewright.targets.array.hdl.fields import fields_of, narrowed
 from gatewright.targets.array.isa import CONFIG_POST, CONFIG_RANGE, parameter_layout
 from gatewright.targets.array.timing import SUM_LATENCY, post_latency
 
-__all__ = ["RANGE_NAMES", "TABLE_BYTES", "Post", "PostLane", "Settings"]
+__all__ = ["RANGE_NAMES", "TABLE_BYTES", "Post", "PostLane", "Settings", "TableWrite"]
 
 TABLE_BYTES = 256
 
