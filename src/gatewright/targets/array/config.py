@@ -62,7 +62,7 @@ class ArrayConfig:
     feed_words: int = 0
     """Elements of a tap word, at least `rows`; 0: the least power of two that is at least `rows`."""
     vector_lanes: int = 0
-    """Elements the vector unit takes in one cycle, a power of two; 0 builds none."""
+    """Elements the vector unit takes in one cycle, a power of two up to 4 x post_lanes; 0 builds none."""
     vector_sum_width: int = 48
     """Bits of a sum in the vector unit."""
     vector_operand_bytes: int = 2

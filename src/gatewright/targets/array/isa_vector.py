@@ -13,6 +13,10 @@ same. A lane is one element wide; `vector_lanes` of them take consecutive elemen
 
 with Y = pixel.y + tap.y, X = pixel.x + tap.x + group * a_group_step, and *inside* meaning 0 <= Y < height and
 0 <= X + lane * a_bytes < row_bytes. Lengths, steps and addresses are in bytes; deltas are as in `isa`.
+
+Values fit what the configuration builds: elements of a and b, and `pad`, `vector_operand_bytes`; zero points of these one
+bit more; results, `zero`, `low` and `high` `vector_result_bytes`; `mul` `vector_multiplier_width` bits. The number of a
+tap, for ARG_MAX, is below 2^20.
 """
 
 from __future__ import annotations
@@ -150,7 +154,9 @@ VECTOR_COMPUTE = instruction_layout(
         "height": unsigned(14),
         "groups": unsigned(12),
         "last_lanes": unsigned(7),  # elements written in the last group
-        "parameter_base": unsigned(20),  # entries of lane 0, 1, ... of group 0, then group 1, ...; all lanes have one
+        # Entries of lane 0, 1, ... of group 0, then group 1, ...; all lanes have one. A multiple of the bytes that
+        # min(vector_lanes, post_lanes) entries take; mul has vector_multiplier_width bits, shift is 0..63.
+        "parameter_base": unsigned(20),
         "activation_base": unsigned(20),
         "output_base": unsigned(20),
         "b_base": unsigned(20),
