@@ -9,7 +9,7 @@ import numpy as np
 
 from gatewright.hdl.instruction import Memory
 from gatewright.ir import Rounding, numerics
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES
+from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, parameter_dtype
 from gatewright.targets.array.isa_vector import ELEMENT_BYTES, LaneOperation, VectorOperation
 
 __all__ = ["VectorMachine", "nest"]
@@ -34,8 +34,7 @@ def nest(counts: Sequence[int], deltas: Sequence[tuple[int, int]], y: int, x: in
 class VectorMachine:
     """Configuration registers of the unit, and the scratchpads (bytes) that it shares with everything else.
 
-    Sums have `sum_width` bits and wrap; `parameter_bytes` is the size of an entry of the parameter scratchpad, bias
-    first, then 24 bits of multiplier and 8 of shift at its end.
+    Sums have `sum_width` bits and wrap; `parameter_bytes` is the size of an entry of the parameter scratchpad.
     """
 
     lanes: int
@@ -161,14 +160,11 @@ class VectorMachine:
         size = self.parameter_bytes
         start = f["parameter_base"] + group * self.lanes * size
         data = self.scratch[Memory.PARAMETER]
-        entries = data[(start + np.arange(self.lanes * size)) % len(data)].reshape(self.lanes, size).astype(np.int64)
-        bias_bytes = min(size - 4, 8)
-        place = np.int64(1) << (8 * np.arange(8))
-        bias = entries[:, :bias_bytes] @ place[:bias_bytes]
-        sign = 1 << (8 * bias_bytes - 1)
-        bias = (bias ^ sign) - sign if bias_bytes < 8 else bias
-        mul = entries[:, size - 4 : size - 1] @ place[:3]
-        return bias, mul, entries[:, size - 1]
+        entries = data[(start + np.arange(self.lanes * size)) % len(data)].view(
+            parameter_dtype(32 if size == 8 else 64)
+        )
+        mul_shift = entries["mul_shift"].astype(np.int64)
+        return entries["bias"].astype(np.int64), mul_shift & 0xFFFFFF, mul_shift >> 24
 
     def _write(self, f: Mapping[str, int], group: int, index: np.ndarray, values: np.ndarray) -> None:
         walk = self.registers[VectorOperation.CONFIG_WALK]

@@ -16,7 +16,7 @@ from gatewright.hdl.instruction import Memory, pack
 from gatewright.sim import Model
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.core import Core
-from gatewright.targets.array.isa import LAYOUTS, Operation
+from gatewright.targets.array.isa import LAYOUTS, Operation, parameter_dtype
 from gatewright.targets.array.timing import (
     COMPUTES_IN_FLIGHT,
     FEED_LATENCY,
@@ -261,9 +261,9 @@ class CoreBench:
         weights = np.zeros((config.word_length, config.weight_word_bytes), np.uint8)
         weights[np.arange(width), np.arange(width)] = 1
         memory[Memory.WEIGHT][: weights.size] = weights.ravel()
-        parameters = np.zeros((config.lane_groups * config.post_lanes, 8), np.uint8)
-        parameters[:, 4] = 1
-        memory[Memory.PARAMETER][: parameters.size] = parameters.ravel()
+        parameters = np.zeros(config.lane_groups * config.post_lanes, parameter_dtype(config.bias_width))
+        parameters["mul_shift"] = 1
+        memory[Memory.PARAMETER][: parameters.nbytes] = parameters.view(np.uint8)
         self.load()
 
     def _copy(self, width: int) -> Iterator[Command]:

@@ -102,12 +102,14 @@ class CoreReference:
         s = self.settings[Operation.CONFIG_POST]
         memory = self.memory[Memory.PARAMETER]
         filters = self.config.lane_groups * self.config.post_lanes
-        first = c["parameter_base"] + 8 * (tile * filters + np.arange(sums.shape[1]))
-        raw = memory[(first[:, None] + np.arange(8)) % memory.size].astype(np.int64)
-        bias = (raw[:, :4] << np.arange(0, 32, 8)).sum(1).astype(np.int32).astype(np.int64)
-        mul = (raw[:, 4:7] << np.arange(0, 24, 8)).sum(1) & ((1 << self.config.multiplier_width) - 1)
+        size = self.config.parameter_entry_bytes
+        first = c["parameter_base"] + size * (tile * filters + np.arange(sums.shape[1]))
+        raw = memory[(first[:, None] + np.arange(size)) % memory.size].astype(np.int64)
+        wide = size // 2  # bytes of the bias
+        bias = (raw[:, :wide] << np.arange(0, 8 * wide, 8)).sum(1) << 64 - 8 * wide >> 64 - 8 * wide
+        mul = (raw[:, wide : wide + 3] << np.arange(0, 24, 8)).sum(1) & ((1 << self.config.multiplier_width) - 1)
         total = _narrow(sums + bias, self.config.accumulator_width)
-        shift = raw[:, 7].astype(np.int8) + np.where(total < 0, s["negative_shift"], 0)
+        shift = raw[:, wide + 3].astype(np.int8) + np.where(total < 0, s["negative_shift"], 0)
         if self.config.dyadic:
             mul = 1 << np.clip(-shift, 0, 20)
         rounding = _ROUNDINGS[s["rounding"]]

@@ -17,12 +17,19 @@ SMALL = {"activation_bytes": 4096, "weight_bytes": 1024, "output_bytes": 4096, "
 CONFIGS = {
     "4 lanes": ArrayConfig(**SMALL, rows=2, columns=4, vector_lanes=4),
     "8 lanes": ArrayConfig(
-        **SMALL, rows=2, columns=4, bus_bits=32, multiplier_width=24, vector_lanes=8, vector_sum_width=64
+        **SMALL,
+        rows=2,
+        columns=4,
+        bus_bits=32,
+        multiplier_width=24,
+        vector_lanes=8,
+        vector_sum_width=64,
     ),
     "4 lanes, int8": ArrayConfig(
         **SMALL,
         rows=2,
         columns=4,
+        accumulator_width=40,
         post_lanes=1,
         vector_lanes=4,
         vector_sum_width=32,

@@ -42,7 +42,9 @@ class UnitsReference(CoreReference):
 
     def __init__(self, config: ArrayConfig, seed: int = 0) -> None:
         super().__init__(config, seed)
-        self.vector = VectorMachine(config.vector_lanes, config.vector_sum_width, self.memory)
+        self.vector = VectorMachine(
+            config.vector_lanes, config.vector_sum_width, self.memory, config.parameter_entry_bytes
+        )
 
     def run(self, opcode: int, fields: Mapping[str, int]) -> None:
         if fields["unit"] == VECTOR_UNIT:

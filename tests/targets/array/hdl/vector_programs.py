@@ -11,6 +11,7 @@ from tests.targets.array.hdl.vector_bench import VectorCommand
 
 from gatewright.hdl.instruction import Memory
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.isa import parameter_dtype
 from gatewright.targets.array.isa_vector import ELEMENT_BYTES, LaneOperation, VectorOperation
 
 __all__ = ["VectorLayer", "vector_parameters"]
@@ -20,11 +21,10 @@ def vector_parameters(reference: CoreReference, seed: int) -> None:
     """Parameters that bring sums of every size into the range of a result, more or less."""
     rng = np.random.default_rng(seed)
     width = reference.config.vector_multiplier_width
-    records = reference.memory[Memory.PARAMETER].reshape(-1, 8)
-    count = len(records)
-    records[:, :4] = rng.integers(-3000, 3000, count).astype("<i4").view(np.uint8).reshape(-1, 4)
-    records[:, 4:8] = rng.integers(0, 1 << width, count).astype("<u4").view(np.uint8).reshape(-1, 4)
-    records[:, 7] = rng.integers(max(width - 6, 0), width + 12, count)
+    records = reference.memory[Memory.PARAMETER].view(parameter_dtype(reference.config.bias_width))
+    shifts = rng.integers(max(width - 6, 0), width + 12, len(records))
+    records["bias"] = rng.integers(-3000, 3000, len(records))
+    records["mul_shift"] = rng.integers(0, 1 << width, len(records)) | shifts << 24
 
 
 class VectorLayer:

@@ -13,7 +13,7 @@ from gatewright.hdl.axi import Axi4, Axi4Lite
 from gatewright.hdl.burst import AddressSpace
 from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
 from gatewright.hdl.dispatch import DispatchRules
-from gatewright.hdl.instruction import REGION_COUNT, Memory
+from gatewright.hdl.instruction import REGION_COUNT, Memory, Opcode
 from gatewright.hdl.shell import Shell, ShellParameters
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.core import Core

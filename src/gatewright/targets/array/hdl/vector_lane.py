@@ -10,7 +10,7 @@ from gatewright.hdl.scratchpad import READ_LATENCY, WordScratchpad
 from gatewright.ir import numerics
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.post import TABLE_BYTES, TableWrite
-from gatewright.targets.array.isa import PARAMETER
+from gatewright.targets.array.isa import parameter_layout
 from gatewright.targets.array.isa_vector import VECTOR_LANES
 
 __all__ = ["ACCUMULATE", "INDEX_WIDTH", "VectorLane", "lane_settings"]
@@ -64,7 +64,7 @@ class VectorLane(wiring.Component):
                 "a": In(element),
                 "b": In(element),
                 "accumulate": In(ACCUMULATE),
-                "parameter": In(PARAMETER),
+                "parameter": In(parameter_layout(config.bias_width)),
                 "table": In(TableWrite(config)),
                 "result": Out(8 * config.vector_result_bytes),
             }

@@ -9,7 +9,7 @@ from gatewright.hdl.core_port import READ_LATENCY
 from gatewright.hdl.pipeline import delayed
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.vector_sequencer import parameter_pieces
-from gatewright.targets.array.isa import PARAMETER
+from gatewright.targets.array.isa import parameter_layout
 from gatewright.targets.array.timing_vector import fetch_cycles, sum_latency
 
 __all__ = ["VectorParameters"]
@@ -31,7 +31,7 @@ class VectorParameters(wiring.Component):
                 "read_enable": Out(1),
                 "read_address": Out(exact_log2(config.parameter_bytes // config.parameter_word_bytes)),
                 "read_data": In(8 * config.parameter_word_bytes),
-                "parameters": Out(data.ArrayLayout(PARAMETER, config.vector_lanes)),
+                "parameters": Out(data.ArrayLayout(parameter_layout(config.bias_width), config.vector_lanes)),
             }
         )
 
