@@ -59,10 +59,11 @@ def map_vector_elementwise(graph: Graph, layer: Layer, config: ArrayConfig) -> l
     per_channel = b is not None and graph.type_of(b).shape != source[1].shape and graph.type_of(b).size > 1
     if isinstance(node.op, Requantise):
         per_channel = any(graph.type_of(name).size > 1 for name in node.inputs[1:3])
-    if per_channel:
-        job = _channel_job(layer.name, source, target)
-    else:
+    channels = source[1].shape[-1] if per_channel else 1
+    if channels < 2 or (b is None and config.vector_lanes % channels == 0):
         job = flat_job(config, layer.name, source, target)
+    else:
+        job = _channel_job(layer.name, source, target)
     job = replace(_operation(graph, node, job), operand=_operand(graph, node, b, job, config))
     return [VectorPass((with_tail(graph, job, layer.nodes[1:]),))]
 
@@ -116,8 +117,14 @@ def _requantised(graph: Graph, node: Node, job: VectorJob, tail: VectorTail) -> 
     if mul.size == shift.size == 1 and job.parameters is None:
         return replace(job, tail=replace(tail, mul=int(mul[0]), shift=int(shift[0])))
     bias = job.parameters.bias - op.x_zero if job.parameters else np.zeros(job.elements, np.int64)
+    mul, shift = (values if values.size == 1 else _repeated(values, job.elements) for values in (mul, shift))
     mul, shift = (np.broadcast_to(values, job.elements) for values in (mul, shift))
     return replace(job, tail=tail, parameters=Parameters(bias, mul, shift))
+
+
+def _repeated(values: np.ndarray, elements: int) -> np.ndarray:
+    """Values of channels for the elements of a pixel, which may be several pixels of the graph side by side."""
+    return np.tile(values, elements // values.size)
 
 
 def with_tail(graph: Graph, job: VectorJob, nodes: tuple[Node, ...]) -> VectorJob:

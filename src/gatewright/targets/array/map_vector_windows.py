@@ -56,7 +56,36 @@ def map_vector_max_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> list
     assert isinstance(op, MaxPool)
     taps = _kernel(op.kernel, x.shape[3] * element_bytes(x.dtype))
     job = replace(_windows(graph, layer), taps=taps, operation=LaneOperation.MAX, pad=x.dtype.min)
-    return [VectorPass((with_tail(graph, job, layer.nodes[1:]),))]
+    return [_packed(with_tail(graph, job, layer.nodes[1:]), config)]
+
+
+def _packed(job: VectorJob, config: ArrayConfig) -> VectorPass:
+    """Several pixels at a time where lanes would idle and neighbours lie side by side, then what is left of a row."""
+    (column,), together = job.columns, config.vector_lanes // job.elements
+    adjacent = column.dx == job.elements * job.image.element_bytes and config.vector_lanes % job.elements == 0
+    if together < 2 or not adjacent or column.count < together:
+        return VectorPass((job,))
+    whole, rest = divmod(column.count, together)
+    wide = _side_by_side(job, together, config)
+    parts = [replace(wide, columns=(Level(whole, dx=together * column.dx),))]
+    if rest:
+        narrow = _side_by_side(job, rest, config)
+        first = whole * together
+        output = replace(narrow.output, offset=job.output.offset + first * job.output.pixel_bytes)
+        parts.append(replace(narrow, columns=(ONCE,), x0=job.x0 + first * column.dx, output=output))
+    return VectorPass(tuple(parts))
+
+
+def _side_by_side(job: VectorJob, count: int, config: ArrayConfig) -> VectorJob:
+    """The job with `count` neighbouring pixels as one."""
+    output = replace(job.output, pixel_bytes=count * job.output.pixel_bytes)
+    parameters, operand = job.parameters, job.operand
+    if parameters is not None:
+        parameters = Parameters(*(np.tile(v, count) for v in (parameters.bias, parameters.mul, parameters.shift)))
+    if operand is not None and operand.data is not None:
+        weights = operand.data[0, :, : job.elements]
+        operand = replace(operand, data=lane_groups(np.tile(weights, count), config.vector_lanes))
+    return replace(job, elements=count * job.elements, output=output, parameters=parameters, operand=operand)
 
 
 def map_vector_average_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> list[VectorPass]:
@@ -111,7 +140,7 @@ def map_vector_depthwise(graph: Graph, layer: Layer, config: ArrayConfig) -> lis
     data = lane_groups(weights.array.reshape(filters, -1).T, config.vector_lanes)
     taps = _kernel(tuple(kernel), x.shape[3] * element_bytes(x.dtype), op.dilations)
     job = replace(_windows(graph, layer), taps=taps, operand=Operand(data=data, element_bytes=_bytes(data)))
-    return [VectorPass((_summed(graph, layer, job, op.x_zero),))]
+    return [_packed(_summed(graph, layer, job, op.x_zero), config)]
 
 
 def _bytes(data: np.ndarray) -> int:

@@ -230,9 +230,10 @@ def _either(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     if reason is None:
         return None
     vector = vector_reason(node, graph, config)
-    if type(node.op) not in _ARRAY or (vector is not None and config.vector_lanes):
-        return vector
-    return vector and reason
+    if vector is None:
+        return None
+    of_array = type(node.op) in _ARRAY and (not config.vector_lanes or isinstance(node.op, ir.Conv2d | ir.MatMul))
+    return reason if of_array else vector
 
 
 def _rules() -> Iterator[Rule]:
