@@ -103,7 +103,7 @@ def test_results_do_not_depend_on_the_memory(network, handle):
                 running.wait()
                 np.testing.assert_array_equal(running.fetch(z), ng.eval([z], x=image(seed))[0])
             cycles[timing] = running.result().cycles
-    assert cycles["ideal"] < cycles["nngen"] < cycles["stalls"]
+    assert cycles["ideal"] < min(cycles["nngen"], cycles["stalls"])
 
 
 def test_regions_may_lie_anywhere(network, handle):

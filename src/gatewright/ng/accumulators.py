@@ -21,7 +21,7 @@ def size_accumulators(graph: ir.Graph, limits: Mapping[str, Limits]) -> ir.Graph
 
     1. A sum that could pass 64 bits, or the type that a script declared for it, is an error that names the layer. So is
        a product that could pass its declared type.
-    2. A Requantise that keeps the type of such a sum (a shift before the bias) follows it.
+    2. A Requantise of such a sum to 64 bits (a shift before the scale) gets 8, 16, 32 or 64 bits, whichever holds it.
     """
     edit = Editor(graph)
     for node in list(edit.nodes.values()):
@@ -31,7 +31,7 @@ def size_accumulators(graph: ir.Graph, limits: Mapping[str, Limits]) -> ir.Graph
             width = _width(graph, graph.node(node.name))
             edit.define(node.name, replace(op, accumulator=ir.IntType(width)), *node.inputs)
         elif isinstance(op, ir.Requantise) and op.dtype == ir.I64:
-            dtype = edit.type_of(node.inputs[0]).dtype
+            dtype = _shifted_type(graph, graph.node(node.name))
             edit.define(node.name, replace(op, dtype=dtype, low=dtype.min, high=dtype.max), *node.inputs)
     return edit.finish()
 
@@ -43,6 +43,16 @@ def _width(graph: ir.Graph, node: ir.Node) -> int:
     if width > 64:
         raise ArgumentError(f"{_layer(node)}: sums of {low}..{high} must fit 64 bits")
     return width
+
+
+def _shifted_type(graph: ir.Graph, node: ir.Node) -> ir.IntType:
+    """The type of a shifted sum."""
+    assert isinstance(node.op, ir.Requantise)
+    ends = ir.accumulator_bounds(graph, graph.node(node.inputs[0]))
+    shift = graph.constant(node.inputs[2]).array.astype(np.int64)
+    low, high = (ir.numerics.rounding_shift(end.astype(np.int64), shift, node.op.rounding) for end in ends)
+    widths = map(ir.IntType, (8, 16, 32, 64))
+    return next(dtype for dtype in widths if dtype.holds(int(low.min()), int(high.max())))
 
 
 def _check_limits(graph: ir.Graph, node: ir.Node, limits: Limits) -> None:
