@@ -40,7 +40,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 bitfusion = typer.Typer(no_args_is_help=True, help="Schedule one convolution on an array of fusion units.")
 app.add_typer(bitfusion, name="bitfusion")
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.")]
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX or .keras file.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A build folder.")]
 TargetName = Annotated[str, typer.Option("--target", help="The machine; `gatewright targets` lists them.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file of the machine's parameters.")]

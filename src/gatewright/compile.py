@@ -11,7 +11,8 @@ import onnx
 
 from gatewright.build import Build
 from gatewright.errors import ModelError
-from gatewright.frontends.onnx import ImportOptions, import_onnx, is_quantised, load_model, standard_form
+from gatewright.frontends.models import read_model
+from gatewright.frontends.onnx import ImportOptions, import_onnx, is_quantised, standard_form
 from gatewright.ir import Graph, verify
 from gatewright.passes import PASSES, run_passes
 from gatewright.quantize import QuantisationReport, QuantiseOptions, Samples, quantise_model
@@ -60,7 +61,7 @@ def _read(
     """The quantised model or graph, and what quantisation did if it was floating point before."""
     if isinstance(model, Graph):
         return verify(model), None
-    source = model if isinstance(model, onnx.ModelProto) else load_model(Path(model))
+    source = model if isinstance(model, onnx.ModelProto) else read_model(model)
     if not is_quantised(source):
         return quantise_model(source, samples, options, batch)
     if samples is not None or options is not None:

@@ -27,6 +27,7 @@ LIBRARIES = {
     "onnx": {"frontends", "quantize", "compile", "build"},
     "google": {"frontends"},  # protobuf, which onnx brings along: its errors are those of broken files
     "onnx_ir": {"frontends", "quantize"},
+    "h5py": {"frontends"},
     "onnxruntime": {"frontends", "quantize"},
     "typer": {"cli"},
     "rich": {"cli", "report", "quantize"},

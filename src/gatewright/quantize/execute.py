@@ -47,8 +47,11 @@ def _session(model: onnx.ModelProto, names: list[str], optimise: bool) -> onnxru
     options.log_severity_level = 3
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    model_bytes, broken = exposed.SerializeToString(), ["Pad_Fusion"]  # makes pools with pads they must not have
     try:
-        return onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model_bytes, options, providers=["CPUExecutionProvider"], disabled_optimizers=broken
+        )
     except Exception as error:  # its exceptions have no common base
         raise ModelError(f"ONNX Runtime cannot load the model: {error}") from error
 

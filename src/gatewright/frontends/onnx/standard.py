@@ -1,5 +1,7 @@
 """QONNX models in the operators of ONNX alone, which ONNX Runtime executes: the independent reference of `verify`."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -99,7 +101,7 @@ class _Writer:
     def _reaches(self, x: str, numbers: object) -> str:
         return self._add("GreaterOrEqual", x, self._constant(numbers))
 
-    def _add(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def _add(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"{self.node.output[0]}.standard.{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
