@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gatewright import ir
 from gatewright.ir import Graph, Node
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.job import element_bytes
 from gatewright.targets.array.supports_vector import VECTOR_RULES, vector_reason
 from gatewright.targets.target import Predicate, Rule, Support
 
@@ -18,23 +19,35 @@ _MOST_TAPS = 1023  # rows or columns of a kernel: CONFIG_TAPS.count_r, count_s
 _MOST_COUNT = 16383  # pixels of a row, rows: the counts of CONFIG_PIXELS
 
 
-def _activation(node: Node, graph: Graph, count: int = 1) -> str | None:
-    """Operands that the array reads must be computed values of at most eight signed bits, and so must the result."""
+def _activation(node: Node, graph: Graph, config: ArrayConfig, count: int = 1) -> str | None:
+    """Operands that the array reads must be computed values, signed, of a width that it takes."""
     for name in node.inputs[:count]:
         if graph.is_constant(name):
             return f"operand {name!r} must be an activation, not a constant"
-        if not _is_operand(graph.type_of(name)):
-            return f"operand {name!r} must be signed with 8 bits at most, not {graph.type_of(name).dtype}"
+        dtype = graph.type_of(name).dtype
+        if not dtype.signed or dtype.width > config.activation_width:
+            most = f"signed with {config.activation_width} bits at most (activation_width)"
+            return f"operand {name!r} must be {most}, not {dtype}"
     return None
 
 
-def _is_operand(type: ir.TensorType) -> bool:
-    return type.dtype.signed and type.dtype.width <= 8
+def _result(node: Node, config: ArrayConfig, most: int = 32) -> str | None:
+    """The result must be signed, of a width that the post unit writes."""
+    dtype, most = node.type.dtype, min(config.result_width, most)
+    if not dtype.signed or dtype.width > most:
+        why = " (result_width)" if most == config.result_width else ""
+        return f"the result must be signed with {most} bits at most{why}, not {dtype}"
+    return None
 
 
-def _result(node: Node) -> str | None:
-    if not _is_operand(node.type):
-        return f"the result must be signed with 8 bits at most, not {node.type.dtype}"
+def _passed(node: Node, graph: Graph, config: ArrayConfig, count: int = 1) -> str | None:
+    """Operands that go through the array and the post unit unchanged, up to the tail."""
+    reason = _activation(node, graph, config, count)
+    if reason:
+        return reason
+    widest = max(graph.type_of(name).dtype.width for name in node.inputs[:count])
+    if widest > config.result_width:
+        return f"operands must have {config.result_width} bits at most (result_width), not {widest}"
     return None
 
 
@@ -47,8 +60,8 @@ def _multiplier(values: list[int], config: ArrayConfig) -> str | None:
 
 
 def _product(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
-    """Convolution and matrix product: constant int8 weights, sums that are requantised and nothing else."""
-    reason = _activation(node, graph)
+    """Convolution and matrix product: constant weights, sums that are requantised or themselves the result."""
+    reason = _activation(node, graph, config)
     if reason:
         return reason
     for name in node.inputs[1:]:
@@ -59,10 +72,12 @@ def _product(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     if weights.size and not low <= int(weights.min()) <= int(weights.max()) <= high:
         return f"weights must be within {low}..{high}, not {weights.min()}..{weights.max()}"
     readers = graph.consumers(node.name)
-    if node.name in graph.outputs or any(not isinstance(reader.op, ir.Requantise) for reader in readers):
-        return "its sums must go to one requantise, and nowhere else: the machine writes 8-bit results only"
-    if len(readers) != 1:
-        return f"its sums must go to one requantise, not to {len(readers)} operators"
+    requantised = len(readers) == 1 and isinstance(readers[0].op, ir.Requantise) and node.name not in graph.outputs
+    if not requantised and node.type.dtype.width > config.result_width:
+        return (
+            f"its sums must go to one requantise, and nowhere else: the machine writes results of "
+            f"{config.result_width} bits at most (result_width), not {node.type.dtype}"
+        )
     return _accumulator(node, graph, config)
 
 
@@ -91,7 +106,7 @@ def _requantise(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
         return "mul and shift must be constants"
     producer = graph.producer(node.inputs[0])
     if producer is None or not isinstance(producer.op, ir.Conv2d | ir.MatMul):
-        reason = _activation(node, graph)
+        reason = _activation(node, graph, config) or _shifted(node, graph, config)
         if reason:
             return reason
     if op.negative_shift is not None and not 0 <= op.negative_shift < 32:
@@ -101,7 +116,15 @@ def _requantise(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     limit = 1 << config.result_width  # of `result_shape` in gatewright.hdl.requantise
     if not -limit <= op.zero < limit:
         return f"zero must be within {-limit}..{limit - 1}, not {op.zero}"
-    return _multiplier(graph.constant(node.inputs[1]).array.reshape(-1).tolist(), config) or _result(node)
+    return _multiplier(graph.constant(node.inputs[1]).array.reshape(-1).tolist(), config) or _result(node, config)
+
+
+def _shifted(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    """x - x_zero of a requantisation on its own must fit the accumulator."""
+    width = graph.type_of(node.inputs[0]).dtype.width + 2
+    if width > config.accumulator_width:
+        return f"accumulator_width must be at least {width}, not {config.accumulator_width}"
+    return None
 
 
 def _add(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
@@ -111,7 +134,7 @@ def _add(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
         return "the configuration has no residual adder (residual = false)"
     if max(abs(op.mul_a), abs(op.mul_b)) >= 1 << _ADD_MULTIPLIER_BITS:
         return f"multipliers must be below 2^{_ADD_MULTIPLIER_BITS}, not {op.mul_a} and {op.mul_b}"
-    return _activation(node, graph, 2) or _result(node)
+    return _passed(node, graph, config, 2) or _result(node, config, 16)
 
 
 def _max_pool(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
@@ -121,7 +144,7 @@ def _max_pool(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
         return "the configuration has no maximum unit (pool = false)"
     if op.kernel[0] * op.kernel[1] > _MOST_WINDOW:
         return f"the window must have at most {_MOST_WINDOW} pixels, not {op.kernel[0]} x {op.kernel[1]}"
-    return _activation(node, graph)
+    return _passed(node, graph, config)
 
 
 def _average_pool(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
@@ -129,30 +152,39 @@ def _average_pool(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     assert isinstance(op, ir.AveragePool)
     if max(op.kernel) > _MOST_TAPS:
         return f"the kernel must have at most {_MOST_TAPS} rows and columns, not {op.kernel[0]} x {op.kernel[1]}"
-    bound = 256 * op.kernel[0] * op.kernel[1]
+    bound = op.kernel[0] * op.kernel[1] << graph.type_of(node.inputs[0]).dtype.width
     if bound >= 1 << (config.accumulator_width - 1):
         return f"the window is too large for an accumulator of {config.accumulator_width} bits"
     used = set(op.divisors(graph.type_of(node.inputs[0])).reshape(-1).tolist())
     multipliers = [mul for divisor, mul in op.multipliers if divisor in used]
-    return _multiplier(multipliers, config) or _activation(node, graph) or _result(node)
+    return _multiplier(multipliers, config) or _activation(node, graph, config) or _result(node, config)
 
 
 def _lut(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     if not config.lut:
         return "the configuration has no table (lut = false)"
     if graph.type_of(node.inputs[0]).dtype.width != 8:
-        return f"the operand must have 8 bits, not {graph.type_of(node.inputs[0]).dtype}"
+        return f"the operand must have 8 bits, as the table has 256 entries, not {graph.type_of(node.inputs[0]).dtype}"
     if not graph.is_constant(node.inputs[1]):
         return "the table must be a constant"
-    return _activation(node, graph) or _result(node)
+    return _activation(node, graph, config) or _result(node, config, 8)
 
 
 def _move(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
-    return _activation(node, graph)
+    return _passed(node, graph, config)
+
+
+def _view(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
+    """A reshape moves nothing, so what the post unit writes can be reshaped as well."""
+    dtype = graph.type_of(node.inputs[0]).dtype
+    most = max(config.activation_width, config.result_width)
+    if not dtype.signed or dtype.width > most:
+        return f"operand {node.inputs[0]!r} must be signed with {most} bits at most, not {dtype}"
+    return None
 
 
 def _concat(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
-    return _activation(node, graph, len(node.inputs))
+    return _passed(node, graph, config, len(node.inputs))
 
 
 def _pad(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
@@ -160,7 +192,7 @@ def _pad(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     assert isinstance(op, ir.Pad)
     if len(op.pads) != 4 or any(op.pads[0]) or any(op.pads[3]):
         return f"only height and width of [N, H, W, C] can be padded, not {op.pads}"
-    return _activation(node, graph)
+    return _passed(node, graph, config)
 
 
 def _slice(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
@@ -168,7 +200,7 @@ def _slice(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     assert isinstance(op, ir.Slice)
     if len(op.steps) > 4 or op.steps[-1] != 1:
         return f"at most four axes, and step 1 along the last, not steps {op.steps}"
-    return _activation(node, graph)
+    return _passed(node, graph, config)
 
 
 def _transpose(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
@@ -178,41 +210,43 @@ def _transpose(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     if len(shape) > 4:
         return f"at most four axes can be transposed, not {len(shape)}"
     size = graph.type_of(node.inputs[0]).size // (shape[0] if op.permutation[0] == 0 else 1)
+    size *= element_bytes(node.type.dtype)
     if max(shape) > _MOST_COUNT:
         return f"dimensions must be at most {_MOST_COUNT}, not {max(shape)}"
     if size > config.activation_bytes:
         return f"activation_bytes must be at least {size}, the bytes to transpose, not {config.activation_bytes}"
-    return _activation(node, graph)
+    return _passed(node, graph, config)
 
 
 _MULTIPLIER = "mul below 2^multiplier_width; a power of two on a dyadic machine"
-_OPERAND = "activations signed, at most 8 bits"
+_OPERAND = "activations signed, at most activation_width and result_width"
+_SUMS = "sums fit accumulator_width and go to one requantise, or fit result_width"
 
 _RULES: tuple[tuple[type[ir.Operator], str, tuple[str, ...], Predicate], ...] = (
     (
         ir.Conv2d,
         "array; groups by block-diagonal weights",
-        ("constant weights within weight_width", "sums fit accumulator_width and go to one requantise"),
+        ("constant weights within weight_width", _SUMS),
         _conv2d,
     ),
     (
         ir.MatMul,
         "array",
-        ("constant weights within weight_width", "sums fit accumulator_width and go to one requantise"),
+        ("constant weights within weight_width", _SUMS),
         _product,
     ),
     (ir.Requantise, "post unit", (_MULTIPLIER, "negative_shift 0..31"), _requantise),
-    (ir.Add, "post unit", ("residual = true", "multipliers below 2^17", _OPERAND), _add),
+    (ir.Add, "post unit", ("residual = true", "multipliers below 2^17", "at most 16 bits", _OPERAND), _add),
     (ir.MaxPool, "post unit", ("pool = true", "at most 1023 pixels a window"), _max_pool),
     (ir.AveragePool, "array (sum), post unit", (_MULTIPLIER,), _average_pool),
     (ir.Clip, "post unit", (_OPERAND,), _move),
-    (ir.Lut, "post unit", ("lut = true", "8-bit operand"), _lut),
+    (ir.Lut, "post unit", ("lut = true", "8-bit operand and entries"), _lut),
     (ir.Concat, "array (identity)", (_OPERAND,), _concat),
     (ir.Pad, "array (identity)", ("height and width only",), _pad),
     (ir.Slice, "array (identity)", ("at most four axes", "step 1 along the last"), _slice),
     (ir.Transpose, "array (identity)", ("at most four axes", "one image fits activation_bytes"), _transpose),
     (ir.Upsample, "array (identity)", (_OPERAND,), _move),
-    (ir.Reshape, "no work", (_OPERAND,), _move),
+    (ir.Reshape, "no work", ("operand fits activation_width or result_width",), _view),
 )
 
 _ARRAY = {op: refuse for op, _, _, refuse in _RULES}

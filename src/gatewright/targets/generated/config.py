@@ -45,10 +45,16 @@ class GeneratedConfig(BoundaryConfig):
     """Scratchpad of results on their way to memory, and of residual operands."""
     parameter_bytes: int = 0
     """Scratchpad of biases, multipliers and shifts."""
+    activation_width: int = 0
+    """Bits of an activation in the array, at most 16."""
+    weight_width: int = 0
+    """Bits of a weight in the array, at most 16."""
+    result_width: int = 0
+    """Bits of the widest result: 8, 16 or 32."""
     accumulator_width: int = 0
     """Bits of a sum; by default what range analysis asks for."""
-    multiplier_width: int = 17
-    """Width of the unsigned requantisation multiplier; left out of a machine whose network only shifts."""
+    multiplier_width: int = 0
+    """Width of the unsigned requantisation multiplier; by default what the network needs, none where it only shifts."""
     residual: bool = True
     """Residual adder; left out where the network has none."""
     pool: bool = True

@@ -131,7 +131,8 @@ def layer_times(work: Work, shapes: Shapes, wish: GeneratedConfig) -> np.ndarray
     tiles = -(-work.filters // shapes.columns)
     drain = drain_distance(shapes.rows, shapes.columns, -(-shapes.columns // shapes.lanes))
     array = -(-work.pixels // shapes.rows) * tiles * np.maximum(depth, drain)
-    tile = depth * _power_of_two_at_least(shapes.columns) * work.weighted
+    weight_bytes = 1 if wish.weight_width <= 8 else 2
+    tile = depth * _power_of_two_at_least(shapes.columns * weight_bytes) * work.weighted
     room = wish.weight_bytes or max(wish.memory_bytes // 4, 1024)
     again = np.where(tiles * tile > room, max(1, -(-work.image_bytes // _share(wish))), 1)
     rate = wish.bus_bits // 8 * BUS_EFFICIENCY

@@ -18,8 +18,11 @@ def _within_budget(refuse: Predicate) -> Predicate:
         room = 1 << (min(config.memory_bytes, 1 << 20).bit_length() - 1)
         largest = ArrayConfig(
             bus_bits=config.bus_bits,
-            multiplier_width=config.multiplier_width,
-            accumulator_width=config.accumulator_width or 32,
+            activation_width=config.activation_width or 16,
+            weight_width=config.weight_width or 16,
+            result_width=config.result_width or 32,
+            multiplier_width=config.multiplier_width or 24,
+            accumulator_width=config.accumulator_width or 64,
             activation_bytes=config.activation_bytes or max(1024, room),
             residual=config.residual,
             pool=config.pool,

@@ -61,7 +61,7 @@ class Clock:
     draining: int = 0
 
     def earliest(self, command: Command) -> int:
-        if command.opcode == Operation.CONFIG_POST:
+        if command.opcode in (Operation.CONFIG_POST, Operation.CONFIG_RANGE):
             return max(self.free, self.completed[-1] + 1 if self.completed else 0)
         if command.opcode == Operation.COMPUTE and len(self.completed) >= COMPUTES_IN_FLIGHT:
             return max(self.free, self.completed[-COMPUTES_IN_FLIGHT] + 1)
@@ -259,7 +259,7 @@ class CoreBench:
     def _load_unit_weights(self, width: int) -> None:
         config, memory = self.config, self.reference.memory
         weights = np.zeros((config.word_length, config.weight_word_bytes), np.uint8)
-        weights[np.arange(width), np.arange(width)] = 1
+        weights[np.arange(width), np.arange(width) * config.weight_element_bytes] = 1
         memory[Memory.WEIGHT][: weights.size] = weights.ravel()
         parameters = np.zeros(config.lane_groups * config.post_lanes, parameter_dtype(config.bias_width))
         parameters["mul_shift"] = 1
@@ -274,9 +274,11 @@ class CoreBench:
         yield Command(Operation.CONFIG_PIXELS, ones | {"count0": count, "dx0": width})
         taps = {"words": 1, "count_s": 1, "count_r": 1}
         yield Command(Operation.CONFIG_TAPS, taps | {"row_bytes": (1 << 20) - 1, "pitch": 0, "pad": 0})
+        if config.result_width > 8:
+            yield Command(Operation.CONFIG_RANGE, {"low": -128, "high": 127})
+        bounds = {"low": -128, "high": 127} if config.result_width == 8 else {}
         yield Command(
-            Operation.CONFIG_POST,
-            {"low": -128, "high": 127, "pool_count": 1, "to_output": 1, "out_count": 1, "out_delta": width},
+            Operation.CONFIG_POST, bounds | {"pool_count": 1, "to_output": 1, "out_count": 1, "out_delta": width}
         )
         compute = {"outer_count": 1, "height": 1, "filter_tiles": 1, "last_columns": width, "first": 1, "last": 1}
         yield Command(Operation.COMPUTE, compute)

@@ -65,7 +65,6 @@ class CoreReference:
 
     def _compute(self, c: Mapping[str, int]) -> None:
         operands = self._gather(c)
-        residual = self.memory[Memory.OUTPUT].copy()
         for tile in range(c["filter_tiles"]):
             sums = operands @ self._weights(c, tile, operands.shape[1])
             if not c["first"]:
@@ -73,7 +72,7 @@ class CoreReference:
             self.sums = sums
             if c["last"]:
                 columns = c["last_columns"] if tile == c["filter_tiles"] - 1 else self.config.columns
-                self._write(c, tile, sums[:, :columns], residual)
+                self._write(c, tile, sums[:, :columns])
 
     def _gather(self, c: Mapping[str, int]) -> np.ndarray:
         p, t = self.settings[Operation.CONFIG_PIXELS], self.settings[Operation.CONFIG_TAPS]
@@ -82,24 +81,38 @@ class CoreReference:
         deltas = [[p[f"{d}{level}"] for level in range(PIXEL_LEVELS)] for d in ("dy", "dx")]
         pixels = np.array(list(nest(counts, *deltas, c["y0"], c["x0"])))
         tap_counts = (t["words"], t["count_s"], t["count_r"])
-        taps = np.array(list(nest(tap_counts, (0, 0, t["dy_r"]), (word, t["dx_s"], t["dx_r"]), 0, 0)))
+        size = 1 << t["wide"]
+        taps = np.array(list(nest(tap_counts, (0, 0, t["dy_r"]), (word * size, t["dx_s"], t["dx_r"]), 0, 0)))
         y = (pixels[:, None, 0] + taps[None, :, 0])[:, :, None]
-        x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(word)
-        memory = self.memory[Memory.ACTIVATION]
-        read = memory[(c["base"] + y * t["pitch"] + x) % SPACE % memory.size].view(np.int8)
+        x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(word) * size
+        read = self._elements(Memory.ACTIVATION, c["base"] + y * t["pitch"] + x, size)
         inside = (y >= 0) & (y < c["height"]) & (x >= 0) & (x < t["row_bytes"])
         values = np.where(inside, read, t["pad"]).astype(np.int64)
         return _narrow(values, self.config.activation_width).reshape(len(pixels), -1)
 
     def _weights(self, c: Mapping[str, int], tile: int, taps: int) -> np.ndarray:
         size = self.config.weight_word_bytes
-        rows = self.memory[Memory.WEIGHT].view(np.int8).reshape(-1, size)
+        rows = self.memory[Memory.WEIGHT].view(f"<i{self.config.weight_element_bytes}")
+        rows = rows.reshape(self.config.weight_bytes // size, -1)
         first = c["weight_base"] // size + tile * taps
         chosen = rows[(first + np.arange(taps)) % len(rows), : self.config.columns].astype(np.int64)
         return _narrow(chosen, self.config.weight_width)
 
+    def _elements(self, memory: Memory, address: np.ndarray, size: int) -> np.ndarray:
+        """Elements of `size` bytes, byte after byte."""
+        contents = self.memory[memory]
+        parts = [
+            contents[(address + byte) % SPACE % contents.size].astype(np.int64) << 8 * byte for byte in range(size)
+        ]
+        return _narrow(sum(parts), 8 * size)
+
+    @property
+    def bounds(self) -> Mapping[str, int]:
+        wide = self.config.result_width > 8
+        return self.settings[Operation.CONFIG_RANGE if wide else Operation.CONFIG_POST]
+
     def _requantise(self, c: Mapping[str, int], tile: int, sums: np.ndarray) -> np.ndarray:
-        s = self.settings[Operation.CONFIG_POST]
+        s, bounds = self.settings[Operation.CONFIG_POST], self.bounds
         memory = self.memory[Memory.PARAMETER]
         filters = self.config.lane_groups * self.config.post_lanes
         size = self.config.parameter_entry_bytes
@@ -113,23 +126,25 @@ class CoreReference:
         if self.config.dyadic:
             mul = 1 << np.clip(-shift, 0, 20)
         rounding = _ROUNDINGS[s["rounding"]]
-        return requantise(total, mul, np.clip(shift, 0, 63), s["zero"], s["low"], s["high"], rounding)
+        return requantise(total, mul, np.clip(shift, 0, 63), bounds["zero"], bounds["low"], bounds["high"], rounding)
 
-    def _write(self, c: Mapping[str, int], tile: int, sums: np.ndarray, operands: np.ndarray) -> None:
+    def _write(self, c: Mapping[str, int], tile: int, sums: np.ndarray) -> None:
         s = self.settings[Operation.CONFIG_POST]
         values = self._requantise(c, tile, sums)
         pool = s["pool_count"] if self.config.pool else 1
         places = self._places(s, c["filter_tiles"], -(-len(values) // pool))[tile]
-        offsets = np.repeat(places, pool)[: len(values), None] + np.arange(values.shape[1])
+        size = 1 << s["result_size"]
+        offsets = np.repeat(places, pool)[: len(values), None] + np.arange(values.shape[1]) * size
         if s["residual"]:
-            b = operands[(c["residual_base"] + offsets) % operands.size].view(np.int8).astype(np.int64)
-            total = values * s["mul_a"] + b * s["mul_b"] + s["add_bias"]
-            bounds = (s["add_zero"], s["add_low"], s["add_high"])
+            distance = (offsets << s["residual_size"] >> s["result_size"]) + c["residual_base"]
+            b = self._elements(Memory.OUTPUT, distance, 1 << s["residual_size"])
+            total = values * s["mul_a"] + b * s["mul_b"] + self.bounds["add_bias"]
+            bounds = tuple(self.bounds[name] for name in ("add_zero", "add_low", "add_high"))
             values = requantise(total, 1, s["add_shift"], *bounds, _ROUNDINGS[s["rounding"]])
         if s["table"]:
             values = self.memory[Memory.TABLE].view(np.int8)[(values + 128) % 256].astype(np.int64)
         for index, place in zip(range(len(values) // pool), places, strict=False):
-            pixel = values[index * pool : (index + 1) * pool].max(0).astype(np.uint8)
+            pixel = values[index * pool : (index + 1) * pool].max(0).astype(f"<i{size}").view(np.uint8)
             for memory, wanted, base in (
                 (Memory.ACTIVATION, s["to_activation"], c["activation_base"]),
                 (Memory.OUTPUT, s["to_output"], c["output_base"]),

@@ -22,6 +22,29 @@ CONFIGS = {
     "1x8": ArrayConfig(**SMALL, rows=1, columns=8, post_lanes=1, lut=False),
     "9x4": ArrayConfig(**SMALL, rows=9, columns=4, post_lanes=2, feed_words=9, bus_bits=32),
     "5x3": ArrayConfig(**SMALL, rows=5, columns=3, post_lanes=4, feed_words=7, multiplier_width=0),
+    "3x4 wide": ArrayConfig(
+        **SMALL,
+        rows=3,
+        columns=4,
+        post_lanes=2,
+        activation_width=16,
+        weight_width=16,
+        accumulator_width=48,
+        result_width=16,
+    ),
+    "5x3 mixed": ArrayConfig(
+        **SMALL,
+        rows=5,
+        columns=3,
+        post_lanes=4,
+        feed_words=5,
+        activation_width=12,
+        accumulator_width=36,
+        result_width=32,
+    ),
+    "4x4 wide weights": ArrayConfig(
+        **SMALL, rows=4, columns=4, post_lanes=1, weight_width=13, result_width=16, multiplier_width=0, bus_bits=32
+    ),
     "16x2": ArrayConfig(**SMALL, rows=16, columns=2, post_lanes=2, accumulator_width=24, pool=False),
 }
 
