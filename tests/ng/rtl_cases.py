@@ -147,6 +147,7 @@ _ELEMENTWISE: Mapping[str, Case] = {
 _MOVES: Mapping[str, Case] = {
     "reshape": lambda m: ng.reshape(ng.relu(m.image), (1, 6, 7, 5)),
     "reshape of rows": lambda m: ng.reshape(ng.relu(m.image), (1, 30, 7)),
+    "reshape of an input": lambda m: ng.reshape(m.given((2, 12)), (4, 6)),
     "transpose": lambda m: ng.transpose(m.image, (0, 3, 1, 2)),
     "transpose of rows": lambda m: ng.transpose(m.rows),
     "expand_dims": lambda m: ng.expand_dims(ng.relu(m.rows), 1),

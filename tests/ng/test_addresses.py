@@ -180,3 +180,12 @@ def test_values_must_stay_those_of_the_accelerator():
     w.set_value(-np.arange(16))
     with pytest.raises(ValueError, match="values of variable 'w' must be those of once: make it again"):
         ng.export_ndarray(y)
+
+
+def test_what_the_log_says_of_unsigned_tensors():
+    """They lie in memory as the machine has them: signed."""
+    x = ng.placeholder(ng.uint8, (4,), name="x")
+    accelerator = ng.to_veriloggen(ng.relu(x, name="y"), "unsigned", silent=True)
+    rows = {row.name: row.dtype for row in accelerator.log.memory_map}
+    assert (rows["x"], rows["y"]) == ("uint8 -128", "uint8 -128")
+    assert accelerator.addresses.slot(x).pack([0, 1, 128, 255])[:4].tolist() == [128, 129, 0, 127]

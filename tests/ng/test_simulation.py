@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gatewright.ng as ng
+from gatewright import RunOptions, run
 from gatewright.errors import ConfigError, GatewrightError, MachineFault
 
 START, BUSY, ISR, IER, IAR, COUNT, COUNT_STATE, SPACE = 16, 20, 36, 40, 44, 48, 52, 124
@@ -121,7 +122,7 @@ def test_regions_may_lie_anywhere(network, handle):
         for index, size in sizes.items():
             running.memory[moved[index] + 64 :][:size] = running.memory[old[index] :][:size]
         ng.sim.set_global_offset(running, 64)
-        running.set_global_addrs(*moved.values())
+        ng.sim.set_global_addrs(running, *moved.values())
         running.start()
         running.wait()
         place = handle.addresses.slot(z)
@@ -129,18 +130,34 @@ def test_regions_may_lie_anywhere(network, handle):
     np.testing.assert_array_equal(found, ng.eval([z], x=image())[0])
 
 
+def test_the_older_register_map(network):
+    x, z = network
+    older = ng.to_veriloggen([z], "older", {"register_map": "1.0"}, silent=True)
+    assert older.registers["GLOBAL_OFFSET"].offset == 36
+    space = older.addresses.size
+    memory = np.zeros(space + 128, np.uint8)
+    with ng.Simulation(older, memory[128:], timing="ideal") as running:
+        running.place_parameters()
+        running.place(x, image())
+    with ng.Simulation(older, memory, timing="ideal") as running:
+        assert not running.irq
+        ng.sim.set_global_offset(running, 128)
+        ng.sim.start(running)
+        ng.sim.wait(running)
+    place = older.addresses.slot(z)
+    found = place.unpack(memory[128 + place.placement.addr :][: place.size])
+    np.testing.assert_array_equal(found, ng.eval([z], x=image())[0])
+
+
 def test_the_driver_of_the_project_drives_it_too(network, handle):
     _, z = network
-    build = handle.build
-    from gatewright import RunOptions, run
-
-    found = run(build, {"x": image().astype(np.int8)}, "rtl", RunOptions("stalls"))
+    found = run(handle.build, {"x": image().astype(np.int8)}, "rtl", RunOptions("stalls"))
     np.testing.assert_array_equal(found.outputs["z"], ng.eval([z], x=image())[0])
 
 
 def test_an_address_beyond_the_memory_is_a_fault(handle):
     with simulation(handle) as running:
-        running.set_global_addrs(None, None, running.memory.size + 4096)
+        ng.sim.set_global_addrs(running, None, None, running.memory.size + 4096)
         running.start()
         with pytest.raises(MachineFault, match="read bus error"):
             running.wait()
@@ -152,12 +169,12 @@ def test_after_a_fault_a_reset_helps(network, handle):
         running.place_parameters()
         running.place(x, image())
         place = running.read32(handle.addresses.base_registers[2])
-        running.set_global_addrs(running.memory.size + 4096, offset=2)
+        ng.sim.set_global_addrs(running, running.memory.size + 4096, offset=2)
         running.start()
         with pytest.raises(MachineFault):
             running.wait()
         ng.sim.sw_rst(running)
-        running.set_global_addrs(place, offset=2)
+        ng.sim.set_global_addrs(running, place, offset=2)
         running.start()
         running.wait()
         np.testing.assert_array_equal(running.fetch(z), ng.eval([z], x=image())[0])

@@ -77,8 +77,10 @@ class Slot:
     def row(self, base: str) -> MemoryRow:
         """The line of the synthesis log; `base` names the register."""
         record, first = self.record, self.placement.addr
-        dtype = (record.dtype or int32).to_str()
-        name = record.name or "unnamed"
+        name, dtype = record.name or "unnamed", (record.dtype or int32).to_str()
+        port = self.binding.port
+        if port is not None and port.zero_point != port.model_zero_point:
+            dtype = f"{dtype} {port.zero_point - port.model_zero_point:+d}"
         return MemoryRow(
             first, first + self.size - 1, base, self.kind, name, dtype, record.shape, self.alignment, self.aligned_shape
         )

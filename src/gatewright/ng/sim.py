@@ -1,6 +1,7 @@
 """What an NNgen test bench does with an accelerator's registers, for anything with `read32` and `write32`.
 
-`saxi` is a `Simulation`, or the bus of a board. Addresses are those of register map 1.3.4.
+`saxi` is a `Simulation`, or the bus of a board. Addresses are those of register map 1.3.4, unless `saxi` says otherwise
+with `global_offset` and `base_registers`.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ def get_header(saxi: Registers, index: int) -> int:
 
 def set_global_offset(saxi: Registers, addr: int) -> None:
     """The address that is added to every base."""
-    saxi.write32(GLOBAL_OFFSET, addr)
+    saxi.write32(getattr(saxi, "global_offset", GLOBAL_OFFSET), addr)
 
 
-def set_global_addrs(saxi: Registers, *addrs: int | None, offset: int = 0, first: int = BASE) -> None:
-    """Write base registers from number `offset` on; None leaves one as it is. `first` is the address of number 0."""
+def set_global_addrs(saxi: Registers, *addrs: int | None, offset: int = 0) -> None:
+    """Write base registers from number `offset` on, 0 being that of temporaries; None leaves one as it is."""
+    first = getattr(saxi, "base_registers", (BASE,))[0]
     for index, addr in enumerate(addrs, offset):
         if addr is not None:
             saxi.write32(first + _WORD * index, addr)

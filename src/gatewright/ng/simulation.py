@@ -108,9 +108,15 @@ class Simulation:
                 seen, looked = driver.expect_progress(seen), self.cycles
         driver.expect_no_error()
 
-    def set_global_addrs(self, *addresses: int, offset: int = 0) -> None:
-        """Write base registers, from number `offset` on: 0 is that of temporaries; None leaves one as it is."""
-        sim.set_global_addrs(self, *addresses, offset=offset, first=self.handle.addresses.base_registers[0])
+    @property
+    def global_offset(self) -> int:
+        """Address of the register whose number is added to every base."""
+        return self.handle.registers["GLOBAL_OFFSET"].offset
+
+    @property
+    def base_registers(self) -> tuple[int, ...]:
+        """Addresses of the base registers; the first is that of temporaries."""
+        return self.handle.addresses.base_registers
 
     def place(self, record: Numeric, value: Any) -> None:
         """Write the integers of a placeholder or output where the accelerator has it."""

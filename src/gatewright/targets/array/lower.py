@@ -60,7 +60,7 @@ def lower(
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
         starts.append(len(emitter.steps))
         emitter.layer(index, mine, plan)
-    parts = [emitter.steps[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+    parts = [emitter.steps[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=False)]
     steps = [*emitter.steps, Step(Opcode.END)]
     synchronise(steps, config)
     if proven:
