@@ -91,6 +91,8 @@ _CONVOLUTIONS: Mapping[str, Case] = {
     "one scale": lambda m: m.conv(bias=m.bias(), scale=m.small((1,), 3, 3), rshift_out=11),
     "a scale for each filter": lambda m: m.conv(low=-127, bias=m.bias(), scale=m.small((4,), -9, 9), rshift_out=13),
     "a shift for each filter": lambda m: m.conv(rshift_out=m.small((4,), 7, 11)),
+    "shift of the sum": lambda m: m.conv(bias=m.bias(), rshift_sum=4, rshift_out=5),
+    "a shift of the sum for each filter": lambda m: m.conv(rshift_sum=m.small((4,), 2, 6), rshift_out=5),
     "behind another": lambda m: m.conv(x=m.conv(act_func=ng.relu), bias=m.bias()),
     "pooled": lambda m: ng.max_pool(m.conv(), (1, 2, 2, 1), (1, 2, 2, 1), padding="VALID"),
     "residual": lambda m: ng.add(m.conv(filters=5), m.image, dtype=ng.int8),
@@ -99,6 +101,7 @@ _CONVOLUTIONS: Mapping[str, Case] = {
 _PRODUCTS: Mapping[str, Case] = {
     "plain": lambda m: m.matmul(),
     "bias, scale, relu": lambda m: m.matmul(bias=m.bias(7), scale=m.small((7,), 1, 9), rshift_out=12, act_func=ng.relu),
+    "shift of the sum": lambda m: m.matmul(bias=m.bias(7), rshift_sum=3, rshift_out=6),
     "one output": lambda m: m.matmul(outputs=1),
     "columns of b": lambda m: ng.matmul(m.rows, m.values((10, 6)), rshift_out=9, dtype=ng.int8),
     "a turned": lambda m: ng.matmul(
@@ -185,9 +188,6 @@ _VECTORS: Mapping[str, Case] = {
     "argmax of many": lambda m: ng.argmax(m.given((1, 300)), axis=1),
     "add, one for each channel": lambda m: ng.add(m.image, m.given((5,)), dtype=ng.int8),
     "add, one for all": lambda m: ng.add(m.image, m.given((1,)), dtype=ng.int8),
-    "shift of the sum": lambda m: m.conv(bias=m.bias(), rshift_sum=4, rshift_out=5),
-    "a shift of the sum for each filter": lambda m: m.conv(rshift_sum=m.small((4,), 2, 6), rshift_out=5),
-    "shift of the sum of a product": lambda m: m.matmul(bias=m.bias(7), rshift_sum=3, rshift_out=6),
     "rounded products": lambda m: m.conv(rshift_mul=3, rshift_out=6, bias=m.bias()),
     "rounded products of matmul": lambda m: m.matmul(rshift_mul=2, rshift_out=6),
 }
