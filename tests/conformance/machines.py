@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatewright.targets.array.config import ArrayConfig
 
-__all__ = ["SYSTOLIC", "VECTOR"]
+__all__ = ["SYSTOLIC", "VECTOR", "WIDE"]
 
 SYSTOLIC: dict[str, ArrayConfig] = {
     "8x8": ArrayConfig(),
@@ -41,3 +41,30 @@ VECTOR: dict[str, ArrayConfig] = {
         vector_lanes=4,
     ),
 }
+
+WIDE: dict[str, ArrayConfig] = {
+    "4x4_16x16": ArrayConfig(
+        rows=4,
+        columns=4,
+        activation_width=16,
+        weight_width=16,
+        accumulator_width=48,
+        result_width=32,
+        post_lanes=2,
+        bus_bits=32,
+    ),
+    "3x5_16x8_dyadic": ArrayConfig(
+        rows=3,
+        columns=5,
+        feed_words=3,
+        activation_width=16,
+        result_width=16,
+        multiplier_width=0,
+        post_lanes=4,
+        activation_bytes=4096,
+        output_bytes=4096,
+        weight_bytes=4096,
+        parameter_bytes=1024,
+    ),
+}
+"""Machines with operands of up to 16 bits; the second has narrow weights and sums, and small scratchpads."""

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from gatewright import ir
-from gatewright.passes import run_passes
+from gatewright.passes import run_passes, to_signed
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.lower import lower
 from gatewright.targets.array.model import execute
 from gatewright.targets.array.supports import SUPPORT
 from tests.conformance.cases import CASES, Maker, inputs_of
 from tests.conformance.cases_vector import VECTOR_CASES
-from tests.conformance.machines import SYSTOLIC, VECTOR
+from tests.conformance.cases_wide import NARROW_SUMS, WIDE_CASES, WideMaker
+from tests.conformance.machines import SYSTOLIC, VECTOR, WIDE
 
 CONFIGS = SYSTOLIC | {
     # the smallest scratchpads, the widest bus, one lane
@@ -63,3 +64,38 @@ def test_with_a_vector_unit_the_model_equals_evaluation(case: str, machine: str)
     for node in graph.nodes:
         assert SUPPORT.reason(node, graph, config) is None
     _check(graph, config)
+
+
+WIDE_CONFIGS = WIDE | {
+    "9x2_16x16_tiny": ArrayConfig(
+        rows=9,
+        columns=2,
+        feed_words=10,
+        activation_width=16,
+        weight_width=16,
+        accumulator_width=64,
+        result_width=32,
+        post_lanes=1,
+        bus_bits=256,
+        activation_bytes=4096,
+        output_bytes=4096,
+        weight_bytes=4096,
+        parameter_bytes=1024,
+    ),
+}
+
+
+@pytest.mark.parametrize("machine", WIDE_CONFIGS)
+@pytest.mark.parametrize("case", WIDE_CASES)
+def test_model_equals_evaluation_of_wide_values(case: str, machine: str) -> None:
+    config = WIDE_CONFIGS[machine]
+    graph = to_signed(run_passes(WIDE_CASES[case](WideMaker(case, dyadic=config.dyadic))))
+    if config.weight_width == 8 and case not in NARROW_SUMS:
+        reasons = [reason for node in graph.nodes if (reason := SUPPORT.reason(node, graph, config))]
+        assert reasons
+        return
+    inputs = inputs_of(graph)
+    outputs = execute(lower(graph, config), config, inputs)
+    for name, expected in graph.evaluate(*inputs).items():
+        np.testing.assert_array_equal(outputs[name], expected, err_msg=name)
+        assert np.unique(expected).size > min(8, expected.size // 2)

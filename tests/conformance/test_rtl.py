@@ -17,15 +17,25 @@ from gatewright.program import Result
 from gatewright.sim import ChannelCount, MemoryOptions, SimulatedBus
 from gatewright.targets.array.cycles import count_cycles
 from tests.conformance.cases import CASES, Maker
-from tests.conformance.machines import SYSTOLIC
+from tests.conformance.cases_wide import NARROW_SUMS, WIDE_CASES, WideMaker
+from tests.conformance.machines import SYSTOLIC, WIDE
+
+RUNS = [
+    *((case, machine) for case in CASES for machine in SYSTOLIC),
+    *((case, machine) for case in WIDE_CASES for machine in WIDE if WIDE[machine].weight_width > 8),
+    *((case, machine) for case in NARROW_SUMS for machine in WIDE if WIDE[machine].weight_width == 8),
+]
 
 MASTER_CHANNELS = ("m_axi_ar", "m_axi_r", "m_axi_aw", "m_axi_w", "m_axi_b")
 
 
 @cache
 def _build(case: str, machine: str) -> Build:
-    config = SYSTOLIC[machine]
-    graph = CASES[case](Maker(case, dyadic=config.dyadic))
+    config = (SYSTOLIC | WIDE)[machine]
+    if machine in WIDE:
+        graph = WIDE_CASES[case](WideMaker(case, dyadic=config.dyadic))
+    else:
+        graph = CASES[case](Maker(case, dyadic=config.dyadic))
     values = {name: getattr(config, name) for name in config.names()}
     return compile(graph, "systolic", values)
 
@@ -60,8 +70,7 @@ def _assert_equal(build: Build, inputs: list[np.ndarray], result: Result) -> Non
         np.testing.assert_array_equal(result.outputs[name], values, err_msg=name)
 
 
-@pytest.mark.parametrize("machine", SYSTOLIC)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "machine"), RUNS)
 def test_rtl_equals_the_model_in_values_and_cycles(case: str, machine: str) -> None:
     build = _build(case, machine)
     inputs = _inputs(build, 1)
@@ -74,8 +83,7 @@ def test_rtl_equals_the_model_in_values_and_cycles(case: str, machine: str) -> N
     assert sum(result.layer_cycles or ()) == result.cycles
 
 
-@pytest.mark.parametrize("machine", SYSTOLIC)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "machine"), RUNS)
 def test_stalls_change_cycles_never_results(case: str, machine: str) -> None:
     build = _build(case, machine)
     inputs = _inputs(build, 2)

@@ -114,6 +114,51 @@ def test_residual_adder(rounding: Rounding) -> None:
             assert np.array_equal(list(stream(model, ResidualAdder.LATENCY, inputs)), expected)
 
 
+@pytest.mark.parametrize("widths", [(48, 17, 16), (64, 24, 32), (36, 0, 16), (40, 0, 32), (33, 4, 8), (16, 2, 32)])
+def test_requantiser_of_wide_results(widths: tuple[int, int, int]) -> None:
+    component = Requantiser(*widths)
+    accumulator, multiplier, width = widths
+    rng = np.random.default_rng(sum(widths))
+    with Model.of(component) as model:
+        for rounding in Rounding:
+            low, high = sorted(int(bound) for bound in numbers(rng, width)[4:6])
+            conversion = {"zero": int(numbers(rng, width)[7]), "low": low, "high": high}
+            inputs = {
+                "bias": numbers(rng, accumulator),
+                "sum": numbers(rng, accumulator),
+                "multiplier": rng.integers(0, 1 << max(multiplier, 1), CASES),
+                "shift": rng.integers(0 if multiplier else -63, 64, CASES),
+            }
+            model.set("negative_shift", 0)
+            fields = {**conversion, "rounding": ROUNDING_CODES[rounding]}
+            model.set("conversion", conversion_layout(width).const(fields).as_value().value)
+            expected = component.apply(**inputs, negative_shift=0, conversion=conversion | {"rounding": rounding})
+            assert np.array_equal(list(stream(model, component.LATENCY, inputs)), expected)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_residual_adder_of_16_bits(rounding: Rounding) -> None:
+    rng = np.random.default_rng(6)
+    component = ResidualAdder(16)
+    with Model.of(component) as model:
+        for shift in (0, 17, 33):
+            low, high = sorted(int(bound) for bound in numbers(rng, 16)[4:6])
+            conversion = {"zero": int(numbers(rng, 16)[7]), "low": low, "high": high}
+            inputs = {"a": rng.integers(-(1 << 16), 1 << 16, CASES), "b": rng.integers(-(1 << 15), 1 << 15, CASES)}
+            settings = {
+                "multiplier_a": int(rng.integers(-(1 << 17), 1 << 17)),
+                "multiplier_b": int(rng.integers(-(1 << 17), 1 << 17)),
+                "bias": int(rng.integers(-(1 << 35), 1 << 35)),
+                "shift": shift,
+            }
+            for name, value in settings.items():
+                model.set(name, value)
+            fields = {**conversion, "rounding": ROUNDING_CODES[rounding]}
+            model.set("conversion", conversion_layout(16).const(fields).as_value().value)
+            expected = component.apply(**inputs, **settings, conversion=conversion | {"rounding": rounding})
+            assert np.array_equal(list(stream(model, component.LATENCY, inputs)), expected)
+
+
 @pytest.mark.parametrize(("width", "result"), [(65, 32), (49, 16), (20, 16), (44, 8), (9, 8)])
 def test_shift_round_clip_of_every_width(width: int, result: int) -> None:
     rng = np.random.default_rng(width)
