@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.emitter_vector import VectorEmitter
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation, parameter_dtype
+from gatewright.targets.array.graded import first_pixels, graded_blocks, graded_tiles
+from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation
 from gatewright.targets.array.job import Job, Level
 from gatewright.targets.array.memory_map import MemoryMap, Place
+from gatewright.targets.array.operands import OperandLoader
 from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import (
     TapBlock,
@@ -28,11 +29,12 @@ from gatewright.targets.array.tiling import (
     whole,
 )
 from gatewright.targets.array.vector_job import VectorLayer
-from gatewright.targets.array.writer import Ring, Writer
 
 __all__ = ["Emitter"]
 
 _SIZE_CODES = {1: 0, 2: 1, 4: 2}
+_PIECES = 3  # that the first weights of a layer come in, at least
+_LEAST_PIECE = 64  # bytes
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,11 @@ class _Target:
     row_bytes: int
 
 
-class Emitter(Writer):
+class Emitter(OperandLoader):
     """Emits layer after layer; `steps` and `constants` are the result."""
 
     def __init__(self, config: ArrayConfig, memory: MemoryMap, sizes: Callable[[str], int]) -> None:
         super().__init__(config, memory, sizes)
-        self._weights = Ring(config.weight_bytes, max(config.bus_bytes, config.weight_word_bytes), wrap=True)
         self._turn = 0
 
     # One layer.
@@ -81,45 +82,116 @@ class Emitter(Writer):
 
     def _array_layer(self, index: int, jobs: Sequence[Job], plan: LayerPlan) -> None:
         self._residual_loaded = not plan.load_residual
-        for number, job in enumerate(jobs):
-            self._job((index, number), job, plan)
         output = jobs[0].output.value
-        if plan.to_memory and output in plan.output:
+        whole_stored = plan.to_memory and output in plan.output
+        for number, job in enumerate(jobs):
+            stored = self._job((index, number), job, plan, stores=whole_stored and len(jobs) == 1)
+        if whole_stored and not stored:
             self._store_whole(output, plan.output[output])
 
-    def _job(self, key: tuple[int, int], job: Job, plan: LayerPlan) -> None:
+    def _job(self, key: tuple[int, int], job: Job, plan: LayerPlan, *, stores: bool) -> bool:
+        """Emit a job; with `stores`, store what it keeps on chip tile by tile, if tiles are whole rows (returned)."""
         depth_bytes = job.weights.shape[1] * self.config.weight_word_bytes
-        for tile in self._tiles(job, plan, few=depth_bytes > self.config.weight_bytes):
-            split = depth_bytes > self.config.weight_bytes or (
-                depth_bytes > self.config.weight_bytes // 8 and tile_pixels(job, tile) <= self.config.rows
-            )
-            self._tile(key, job, tile, plan, split)
+        tiles = self._tiles(job, plan, few=depth_bytes > self.config.weight_bytes, stores=stores)
+        stores = stores and all(tile.columns == job.columns[-1].count for tile in tiles)
+        single = len(tiles) == 1
+        bus_bound = single and tile_pixels(job, tiles[0]) <= self.config.rows
+        stay = self._stay(job, 2 if single else 1) and not bus_bound
+        for tile in tiles:
+            self._turn ^= 1
+            if stay:
+                target = self._resident_tile(key, job, tile, plan)
+            else:
+                split = depth_bytes > self.config.weight_bytes or (
+                    depth_bytes > self.config.weight_bytes // 8 and tile_pixels(job, tile) <= self.config.rows
+                )
+                target = self._tile(key, job, tile, plan, split)
+            if stores or self._staged(job, plan):
+                self._store_tile(job, tile, target)
+        return stores
 
-    def _tiles(self, job: Job, plan: LayerPlan, few: bool) -> list[Tile]:
+    def _stay(self, job: Job, share: int) -> bool:
+        """Whether all weights and parameters of a job fit that share of the scratchpads."""
+        parameters = len(job.weights) * self.config.lane_groups * self.config.parameter_word_bytes
+        return share * job.weights.nbytes <= self.config.weight_bytes and 2 * parameters <= self.config.parameter_bytes
+
+    def _tiles(self, job: Job, plan: LayerPlan, *, few: bool, stores: bool) -> list[Tile]:
         streamed = job.image.value not in plan.activation
-        staged = job.output.value not in plan.activation and job.output.value not in plan.output
-        if not streamed and not staged and not few:
-            return self._early_tiles(job, plan)
-        stage = plan.stage.size // job.output_share
-        return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.config, few=few)
+        staged = self._staged(job, plan)
+        if streamed or staged or few:
+            stage = plan.stage.size // job.output_share
+            return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.config, few=few)
+        if self._stay(job, 1):
+            return graded_tiles(job, self.config, loads=job.image.value in plan.load, stores=stores)
+        return whole(job)
 
-    def _early_tiles(self, job: Job, plan: LayerPlan) -> list[Tile]:
-        """One tile an image; a few when the image is loaded just now and the weights stay: work starts early."""
-        tiles = whole(job)
-        early = job.image.value in plan.load and job.tileable and job.weights.nbytes <= self.config.weight_bytes // 2
-        if not early or job.image.image_bytes < 2048:
-            return tiles
-        step = -(-job.rows.count // 4)
-        return [
-            Tile(tile.image, row, min(row + step, job.rows.count), 0, tile.column_stop)
-            for tile in tiles
-            for row in range(0, job.rows.count, step)
-        ]
+    @staticmethod
+    def _staged(job: Job, plan: LayerPlan) -> bool:
+        """Whether results go to memory tile by tile, and are nowhere whole on chip."""
+        return job.output.value not in plan.activation and job.output.value not in plan.output
 
     # One tile.
 
-    def _tile(self, key: tuple[int, int], job: Job, tile: Tile, plan: LayerPlan, split: bool) -> None:
-        self._turn ^= 1
+    def _resident_tile(self, key: tuple[int, int], job: Job, tile: Tile, plan: LayerPlan) -> _Target:
+        """A tile of a job whose weights stay; those that are not there yet are loaded as they are needed.
+
+        The first tile of filters begins with few pixels and few taps, if the image is loaded now, to wait for little.
+        """
+        filters = len(job.weights)
+        start = self.weights.find(key)
+        if start is not None:
+            source, target = self._source(job, tile, plan), self._target(job, tile, plan)
+            self._resident_block(key, job, (tile, source, target), (0, filters), start)
+            return target
+        start = self.place_weights(key, job)
+        early = job.image.value in plan.load and not self._staged(job, plan)
+        heads = first_pixels(job, tile, self.config) if early else [tile]
+        pieces = self._first_pieces(job) if tile_pixels(job, heads[0]) <= self.config.rows else None
+        self.fetch_weights(key, job, start, (pieces or self._whole_taps(job))[0].depth)
+        if len(heads) > 1:
+            for head in heads:
+                source, target = self._source(job, head, plan), self._target(job, head, plan)
+                self._resident_block(key, job, (head, source, target), (0, 1), start, pieces)
+                pieces = None
+        source, target = self._source(job, tile, plan), self._target(job, tile, plan)
+        for block in graded_blocks(filters):
+            if block[0] or len(heads) == 1:
+                self._resident_block(key, job, (tile, source, target), block, start, pieces)
+                pieces = None
+        return target
+
+    def _whole_taps(self, job: Job) -> list[TapBlock]:
+        return tap_blocks(job, self.config, self.config.weight_bytes)
+
+    def _first_pieces(self, job: Job) -> list[TapBlock]:
+        """The taps of one filter tile in a few blocks: a row of taps each, where there are rows."""
+        depth = job.weights.shape[1] * self.config.weight_word_bytes
+        return tap_blocks(job, self.config, max(depth // max(job.taps.rows, _PIECES), _LEAST_PIECE))
+
+    def _resident_block(
+        self,
+        key: tuple[int, int],
+        job: Job,
+        place: tuple[Tile, _Source, _Target],
+        block: tuple[int, int],
+        start: int,
+        taps: list[TapBlock] | None = None,
+    ) -> None:
+        """Some tiles of filters of a tile of pixels; `taps` in pieces, of one tile of filters."""
+        tile, source, target = place
+        depth = job.weights.shape[1]
+        self._load_table(job)
+        self._configure(job, tile, target)
+        for tap in taps or self._whole_taps(job):
+            at = block[0] * depth + tap.start
+            self.fetch_weights(key, job, start, at + (block[1] - block[0]) * tap.depth)
+            last = tap.start + tap.depth == depth
+            parameters = self.load_parameters(key, job, block) if last else 0
+            self._config_taps(job, tap, source)
+            weights = start + at * self.config.weight_word_bytes
+            self._compute(job, tile, source, target, block, tap, (weights, parameters), (tap.start == 0, last))
+
+    def _tile(self, key: tuple[int, int], job: Job, tile: Tile, plan: LayerPlan, split: bool) -> _Target:
         room = (
             self.config.weight_bytes // 8
             if tile_pixels(job, tile) <= self.config.rows
@@ -127,8 +199,8 @@ class Emitter(Writer):
         )
         blocks = filter_blocks(job, self.config, room)
         taps = tap_blocks(job, self.config, room if split else self.config.weight_bytes)
-        first_weights = self._load_weights(key, job, blocks[0], taps[0]) if len(taps) == 1 else 0
-        first_parameters = self._load_parameters(key, job, blocks[0])
+        first_weights = self.load_weights(key, job, blocks[0], taps[0]) if len(taps) == 1 else 0
+        first_parameters = self.load_parameters(key, job, blocks[0])
         self._load_table(job)
         source = self._source(job, tile, plan)
         target = self._target(job, tile, plan)
@@ -136,13 +208,12 @@ class Emitter(Writer):
         for number, block in enumerate(blocks if len(taps) == 1 else self._single(job)):
             for part, tap in enumerate(taps):
                 fresh = number or len(taps) > 1
-                weights = self._load_weights(key, job, block, tap) if fresh else first_weights
-                parameters = self._load_parameters(key, job, block) if number else first_parameters
+                weights = self.load_weights(key, job, block, tap) if fresh else first_weights
+                parameters = self.load_parameters(key, job, block) if number else first_parameters
                 self._config_taps(job, tap, source)
                 ends = (part == 0, part == len(taps) - 1)
                 self._compute(job, tile, source, target, block, tap, (weights, parameters), ends)
-        if target.activation is None and job.output.value not in plan.output:
-            self._store_tile(job, tile, target)
+        return target
 
     @staticmethod
     def _single(job: Job) -> list[tuple[int, int]]:
@@ -236,72 +307,6 @@ class Emitter(Writer):
 
     def _store_whole(self, value: str, span: Span) -> None:
         self.transfer(Opcode.STORE, Memory.OUTPUT, self.memory[value], span.start, self.sizes(value))
-
-    # Constants.
-
-    def _load_weights(self, key: object, job: Job, block: tuple[int, int], tap: TapBlock) -> int:
-        """Address of the weights of some filter tiles and taps, loaded unless they are there."""
-        full = ("weights", key, block, tap.start, tap.depth)
-        found = self._weights.find(full)
-        if found is not None:
-            return found
-        data = job.weights[block[0] : block[1], tap.start : tap.start + tap.depth].tobytes()
-        if len(data) > self.config.weight_bytes:
-            have = self.config.weight_bytes
-            raise ConfigError(f"weight_bytes must be at least {len(data)} for layer {job.name!r}, not {have}")
-        start = self._weights.put(full, len(data))
-        self._load_weight_pieces(self.pack(full, data), start, len(data))
-        return start
-
-    def _load_weight_pieces(self, offset: int, start: int, size: int) -> None:
-        """In pieces where one block fills much of the scratchpad: the first ones need not wait for all the room."""
-        whole, line = self.config.weight_bytes, self.config.bus_bytes
-        size = -(-size // line) * line
-        piece = size if size <= whole // 4 else whole // 8
-        done = 0
-        while done < size:
-            at = (start + done) % whole
-            length = min(piece, size - done, whole - at)
-            self.load(Memory.WEIGHT, Place(self.constants_region, offset + done), at, length)
-            done += length
-
-    def _load_parameters(self, key: object, job: Job, block: tuple[int, int]) -> int:
-        """Address of a block's parameters; those of the whole job are loaded at once when half the room holds them."""
-        word = self.config.lane_groups * self.config.parameter_word_bytes
-        last = len(job.weights)
-        limit = self.config.parameter_bytes // 2
-        if last * word <= limit:
-            part = (0, last)
-        elif (block[1] - block[0]) * word <= limit:
-            part = block
-        else:
-            raise ConfigError(
-                f"parameter_bytes must be at least {2 * (block[1] - block[0]) * word} for layer {job.name!r}, "
-                f"not {self.config.parameter_bytes}"
-            )
-        full = ("parameters", key, part)
-        start = self.parameters.find(full)
-        if start is None:
-            data = self._parameter_bytes(job, part)
-            start = self.parameters.put(full, len(data))
-            self.load_constants(Memory.PARAMETER, full, data, start)
-        return start + (block[0] - part[0]) * word
-
-    def _parameter_bytes(self, job: Job, part: tuple[int, int]) -> bytes:
-        config = self.config
-        lanes = config.lane_groups * config.post_lanes
-        table = np.zeros((len(job.weights), lanes), parameter_dtype(config.bias_width))
-        mul, shift = job.mul.astype(np.int64), job.shift.astype(np.int64)
-        if config.dyadic:
-            shift = shift - np.array([int(value).bit_length() - 1 for value in mul])
-            mul = np.zeros_like(mul)
-        words = np.zeros(len(mul), table.dtype)
-        words["bias"] = job.bias.astype(table.dtype["bias"])  # wraps, as sums do
-        words["mul_shift"] = mul | (shift & 0xFF) << 24
-        for tile in range(len(job.weights)):
-            mine = words[tile * config.columns : (tile + 1) * config.columns]
-            table[tile, : len(mine)] = mine
-        return table[part[0] : part[1]].tobytes()
 
     def _load_table(self, job: Job) -> None:
         if job.tail.table is None:
@@ -409,7 +414,8 @@ class Emitter(Writer):
                 "x0": x + (job.tile_x[first] if job.tile_x is not None else 0),
                 "outer_count": tile.rows,
                 "height": source.height,
-                "weight_base": constants[0] + (first - block[0]) * tap.depth * config.weight_word_bytes,
+                "weight_base": (constants[0] + (first - block[0]) * tap.depth * config.weight_word_bytes)
+                % config.weight_bytes,
                 "filter_tiles": step,
                 "last_columns": ragged if stop == len(job.weights) else config.columns,
                 "parameter_base": constants[1] + (first - block[0]) * word,

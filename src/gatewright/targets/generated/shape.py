@@ -122,7 +122,16 @@ def _with_lanes(shapes: Shapes, wish: GeneratedConfig) -> Shapes:
 
 
 def _network_times(works: list[Work], shapes: Shapes, wish: GeneratedConfig) -> np.ndarray:
-    return sum((layer_times(work, shapes, wish) for work in works), np.zeros(len(shapes.rows)))
+    return sum((layer_times(work, shapes, wish) for work in works), _start_times(works, shapes, wish))
+
+
+def _start_times(works: list[Work], shapes: Shapes, wish: GeneratedConfig) -> np.ndarray:
+    """Cycles before the first layer can start: a tile of its pixels, a third of the weights of a tile of filters."""
+    if not works:
+        return np.zeros(len(shapes.rows))
+    work = works[0]
+    weights = _depth(work, shapes) * _power_of_two_at_least(shapes.columns) * work.weighted / 3
+    return (weights + shapes.rows * work.image_bytes / work.pixels) / (wish.bus_bits // 8 * BUS_EFFICIENCY)
 
 
 def layer_times(work: Work, shapes: Shapes, wish: GeneratedConfig) -> np.ndarray:
