@@ -12,6 +12,7 @@ __all__ = ["MACHINES", "Parameter", "Predicate", "Rule", "Support", "Target", "a
 MACHINES: dict[str, str] = {
     "systolic": "gatewright.targets.systolic:SystolicTarget",
     "generated": "gatewright.targets.generated:GeneratedTarget",
+    "bitfusion": "gatewright.targets.bitfusion:BitfusionTarget",
 }
 
 

@@ -27,7 +27,7 @@ from gatewright.targets.array.effects_vector import VectorEffects
 from gatewright.targets.array.isa import LAYOUTS, MNEMONICS, PIXEL_LEVELS, Operation
 from gatewright.targets.array.isa_vector import VECTOR_LAYOUTS, VECTOR_MNEMONICS, VECTOR_UNIT
 
-__all__ = ["Access", "Step", "assemble", "decode", "disassemble", "prove", "synchronise"]
+__all__ = ["Access", "Effects", "Step", "assemble", "decode", "disassemble", "prove", "synchronise"]
 
 _LAYOUTS = {0: LAYOUTS, VECTOR_UNIT: VECTOR_LAYOUTS}
 _MNEMONICS = {0: MNEMONICS, VECTOR_UNIT: VECTOR_MNEMONICS}
@@ -92,6 +92,10 @@ class Effects:
         elif step.opcode == Operation.COMPUTE:
             return [access for access in self._compute(fields) if access.stop > access.start]
         return []
+
+    def is_fence(self, step: Step) -> bool:
+        """Whether all results of the instructions before are written before any after this one computes."""
+        return step.opcode == Operation.CONFIG_POST
 
     def _transfer(self, step: Step) -> list[Access]:
         f = step.fields
@@ -207,19 +211,19 @@ def _without(entries: list[_Entry], access: Access, queue: Queue | None) -> list
     return kept
 
 
-def _accesses(steps: Sequence[Step], config: ArrayConfig) -> tuple[list[list[Access]], frozenset[object]]:
+def _accesses(steps: Sequence[Step], effects: Effects) -> tuple[list[list[Access]], frozenset[object]]:
     """What each instruction touches, and the spaces that any of them writes."""
-    effects = Effects(config)
     accesses = [effects.of(step) for step in steps]
     return accesses, frozenset(access.space for each in accesses for access in each if access.writes)
 
 
-def synchronise(steps: Sequence[Step], config: ArrayConfig) -> None:
+def synchronise(steps: Sequence[Step], config: ArrayConfig, effects: Effects | None = None) -> None:
     """Set `wait` and `signal` of each instruction; program order is the order in which effects must appear.
 
     Since dispatch is in order and an instruction only ever waits for earlier ones, no program made so can deadlock.
     """
-    touched, written = _accesses(steps, config)
+    effects = effects or Effects(config)
+    touched, written = _accesses(steps, effects)
     conflicts = _Conflicts(written)
     known: list[list[int]] = []  # for each instruction: the last one of each queue known to be complete when it starts
     latest: list[list[int]] = [[-1] * 3 for _ in Queue]
@@ -244,7 +248,7 @@ def synchronise(steps: Sequence[Step], config: ArrayConfig) -> None:
         latest[step.queue] = mine
 
 
-def prove(steps: Sequence[Step], config: ArrayConfig) -> None:
+def prove(steps: Sequence[Step], config: ArrayConfig, effects: Effects | None = None) -> None:
     """Check a finished program: tokens match, none overflow, no deadlock, no two conflicting accesses unordered.
 
     Raises
@@ -252,7 +256,8 @@ def prove(steps: Sequence[Step], config: ArrayConfig) -> None:
     ProgramError
         Naming the instruction that breaks a rule.
     """
-    touched, written = _accesses(steps, config)
+    effects = effects or Effects(config)
+    touched, written = _accesses(steps, effects)
     conflicts = _Conflicts(written)
     given: dict[tuple[Queue, Queue], list[int]] = {(a, b): [] for a in Queue for b in Queue if a != b}
     taken = dict.fromkeys(given, 0)
@@ -271,7 +276,7 @@ def prove(steps: Sequence[Step], config: ArrayConfig) -> None:
             taken[pair] += 1
             mine = [max(a, b) for a, b in zip(mine, known[giver], strict=True)]
             mine[queue] = max(mine[queue], giver)
-        if step.opcode == Operation.CONFIG_POST:
+        if effects.is_fence(step):
             fences[step.unit] = index
         elif step.opcode == Operation.COMPUTE:  # of the two units one at a time computes
             fences |= {unit: index + 1 for unit in fences if unit != step.unit}

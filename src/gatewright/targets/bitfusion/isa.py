@@ -60,12 +60,50 @@ class Op(IntEnum):
 
 
 class Register(IntEnum):
-    """Operand formats: immediate = width in bits, plus 256 if signed."""
+    """What `setup` sets. Formats are a width in bits, plus 256 if signed; bases and strides are in bytes."""
 
     INPUT = 0
     WEIGHT = 1
     OUTPUT = 2
     RESIDUAL = 3
+    # where operands and results are
+    IBUF_BASE = 4
+    WBUF_BASE = 5
+    PARAMETER_BASE = 6
+    OBUF_BASE = 7
+    RESIDUAL_BASE = 8
+    NEXT_BASE = 9  # of results that go to the input buffer
+    # the image that the array reads: a point outside reads as `PAD`, three bytes in turn
+    ORIGIN_ROW = 10
+    ORIGIN = 11
+    HEIGHT = 12
+    ROW_BYTES = 13
+    PITCH = 14
+    PAD = 15
+    SLOT = 16  # steps that a word of taps lasts
+    LAST_COLUMNS = 17  # filters of the last filter tile
+    # the post unit, as `targets.array.isa.CONFIG_POST` has it
+    ROUNDING = 32
+    ZERO = 33
+    LOW = 34
+    HIGH = 35
+    NEGATIVE_SHIFT = 36
+    ADD = 37
+    MUL_A = 38
+    MUL_B = 39
+    ADD_BIAS = 40
+    ADD_SHIFT = 41
+    ADD_ZERO = 42
+    ADD_LOW = 43
+    ADD_HIGH = 44
+    TABLE = 45
+    POOL_COUNT = 46
+    TO_NEXT = 47  # results go to the input buffer
+    TO_OBUF = 48
+    OUT_COUNT = 49
+    OUT_STEP = 50
+    OUT_DELTA = 51
+    FILTER_STEP = 52
 
 
 class Space(IntEnum):
@@ -77,6 +115,7 @@ class Space(IntEnum):
     IBUF = 3
     WBUF = 4
     OBUF = 5
+    IBUF_ROW = 6  # the row of a point in the input buffer, where IBUF is the byte within the row
 
 
 SIGNED = 256
@@ -113,12 +152,12 @@ class Fusion:
         if self.op == Op.BLOCK_END:
             return name
         if self.op == Op.SETUP:
-            half = ".high" if self.loop else ""
+            half = ":high" if self.loop else ""
             return f"{name} {_name(Register, self.spec)}{half}, {self.immediate}"
         if self.op == Op.LOOP:
             return f"{name} {self.loop}, level {self.spec}, {self.immediate}"
         if self.op == Op.GEN_ADDR:
-            half = ".high" if self.spec & HIGH_HALF else ""
+            half = ":high" if self.spec & HIGH_HALF else ""
             return f"{name} {_name(Space, self.spec % HIGH_HALF)}{half}, loop {self.loop}, {self.immediate}"
         if self.op == Op.COMPUTE:
             return f"{name} loop {self.loop}, {self.immediate}"
@@ -202,6 +241,6 @@ def _parse_line(text: str) -> Fusion:
 
 def _parse_name(kind: type[IntEnum], text: str) -> tuple[int, int]:
     """Value of a name, and whether its upper half is meant."""
-    name = text.removesuffix(".high")
+    name = text.removesuffix(":high")
     value = int(name) if name.isdigit() else kind[name.upper().replace(".", "_")].value
     return value, int(name != text)

@@ -25,6 +25,7 @@ __all__ = [
     "packed_bytes",
     "step_weights",
     "stored",
+    "unchunk",
     "unpack",
     "weight_place",
 ]
@@ -125,6 +126,16 @@ def chunk_weights(weights: np.ndarray, input_width: int, weight_width: int) -> n
     whole[..., :depth] = weights
     placed = whole.reshape(*outer, chunks, count)[..., _chunk_order(input_width, weight_width)]
     return pack(placed, weight_width).reshape(*outer, chunks, chunk_bytes(weight_width))
+
+
+def unchunk(chunks: np.ndarray, input_width: int, weight_width: int, *, signed: bool) -> np.ndarray:
+    """Inverse of `chunk_weights`: weights [.., chunks * 4 * lanes] in the order of the inputs, int64."""
+    *outer, count, _ = chunks.shape
+    fields = unpack(chunks, weight_width, 4 * lanes_of(weight_width), signed=signed)
+    order = _chunk_order(input_width, weight_width)
+    weights = np.empty_like(fields)
+    weights[..., order] = fields
+    return weights.reshape(*outer, count * len(order))
 
 
 def _chunk_order(input_width: int, weight_width: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from gatewright.targets.array.hdl.core import Core
 from gatewright.targets.array.isa import Operation
 from gatewright.targets.array.isa_vector import VECTOR_LAYOUTS
 
-__all__ = ["Machine", "Rom", "emit_machine", "memory_bytes", "multipliers_outside_array"]
+__all__ = ["Machine", "Rom", "emit_machine", "memory_bits", "memory_bytes", "multipliers_outside_array"]
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,12 @@ def _multipliers_of_vector_unit(config: ArrayConfig) -> int:
 @cache
 def memory_bytes(config: ArrayConfig, rom: Rom | None = None) -> int:
     """All memories of the design: scratchpads, queues, tables, stamps, program."""
-    return sum(_memory_bits(Fragment.get(Machine(config, rom), None))) // 8
+    return sum(memory_bits(Fragment.get(Machine(config, rom), None))) // 8
 
 
-def _memory_bits(fragment: Fragment) -> Iterator[int]:
+def memory_bits(fragment: Fragment) -> Iterator[int]:
     if isinstance(fragment, MemoryInstance):
         contents = fragment._data
         yield Shape.cast(contents.shape).width * contents.depth
     for child, *_ in fragment.subfragments:
-        yield from _memory_bits(child)
+        yield from memory_bits(child)

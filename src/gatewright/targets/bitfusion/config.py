@@ -1,0 +1,129 @@
+"""Configuration of the bitfusion machine: everything its Verilog depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+
+from gatewright.errors import ConfigError
+from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.bitfusion.packing import CHUNK_BYTES
+
+__all__ = ["FusionConfig"]
+
+_MOST_FEED_BYTES = 512
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Parameters of the machine; widths in bits, memories in bytes.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range; the message names it and says what would be right.
+    """
+
+    rows: int = 16
+    """Fusion units of a column: pixels computed at once."""
+    columns: int = 16
+    """Fusion units of a row: filters computed at once."""
+    composable: bool = True
+    """Build fusion units; without, plain 8 x 8 multipliers, for networks that have 8 bits throughout."""
+    accumulator_width: int = 32
+    """Bits of a sum; what does not fit is refused at compile time."""
+    multiplier_width: int = 17
+    """Width of the unsigned requantisation multiplier; 0 builds a dyadic machine, which only shifts."""
+    post_lanes: int = 8
+    """Channels the post unit takes in one cycle."""
+    ibuf_bytes: int = 128 * 1024
+    """Input buffer, which the array reads activations from."""
+    wbuf_bytes: int = 128 * 1024
+    """Weight buffer, of all units together."""
+    obuf_bytes: int = 64 * 1024
+    """Output buffer: results on their way to memory, and residual operands."""
+    parameter_bytes: int = 8 * 1024
+    """Buffer of biases, multipliers and shifts: 8 bytes a filter."""
+    feed_bytes: int = 0
+    """Bytes that a row takes from one read of the input buffer; 0: eight for each row, rounded up."""
+    bus_bits: int = 64
+    """Data width of the AXI4 master: 32, 64, 128 or 256."""
+    residual: bool = True
+    """Build the residual adder of the post unit."""
+    pool: bool = True
+    """Build the running maximum of the post unit."""
+    lut: bool = True
+    """Build the 256-entry table of the post unit."""
+    queue_depth: int = 8
+    """Instructions that wait in each of the three queues."""
+
+    def __post_init__(self) -> None:
+        try:
+            self.array()
+        except ConfigError as error:
+            raise ConfigError(_in_our_words(str(error))) from None
+        least = 4 * self._row_power
+        if self.feed_bytes and (self.feed_bytes & (self.feed_bytes - 1) or not least <= self.feed_bytes <= 512):
+            raise ConfigError(
+                f"feed_bytes must be 0 or a power of two from {least} to {_MOST_FEED_BYTES} for {self.rows} rows, "
+                f"not {self.feed_bytes}"
+            )
+        for name, window in (
+            ("ibuf_bytes", self.feed_window),
+            ("obuf_bytes", self.feed_window),
+            ("wbuf_bytes", self.weight_window),
+        ):
+            if getattr(self, name) < 4 * window:
+                raise ConfigError(f"{name} must be at least {4 * window} for this array, not {getattr(self, name)}")
+
+    @property
+    def _row_power(self) -> int:
+        return 1 << (self.rows - 1).bit_length()
+
+    @property
+    def feed_window(self) -> int:
+        """Bytes of one read of the input buffer: the longest word of taps."""
+        return max(self.feed_bytes or min(8 * self._row_power, _MOST_FEED_BYTES), self.bus_bytes, self.post_lanes)
+
+    @property
+    def weight_window(self) -> int:
+        """Bytes of one read of the weight buffer: a chunk for each column, rounded up to a power of two."""
+        return max(1 << (CHUNK_BYTES * self.columns - 1).bit_length(), self.bus_bytes)
+
+    @property
+    def bus_bytes(self) -> int:
+        return self.bus_bits // 8
+
+    @property
+    def multipliers(self) -> int:
+        return self.rows * self.columns
+
+    def array(self) -> ArrayConfig:
+        """The parts that this machine shares with the array machines, in their terms."""
+        names = set(ArrayConfig.names()) & set(self.names())
+        return ArrayConfig(
+            activation_bytes=self.ibuf_bytes,
+            weight_bytes=self.wbuf_bytes,
+            output_bytes=self.obuf_bytes,
+            **{name: getattr(self, name) for name in names},
+        )
+
+    def digest(self) -> int:
+        """32-bit hash of all parameters, readable from the machine and stored in each program."""
+        text = json.dumps({"machine": "bitfusion"} | asdict(self), sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(cls))
+
+
+_NAMES = {"activation_bytes": "ibuf_bytes", "weight_bytes": "wbuf_bytes", "output_bytes": "obuf_bytes"}
+
+
+def _in_our_words(message: str) -> str:
+    """A message about the shared parts with this machine's names of the buffers."""
+    for theirs, ours in _NAMES.items():
+        message = message.replace(theirs, ours)
+    return message

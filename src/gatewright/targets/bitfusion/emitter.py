@@ -1,0 +1,396 @@
+"""From tiled jobs to instructions: what is loaded where and when, and the blocks that compute on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from gatewright.errors import ConfigError
+from gatewright.hdl.instruction import Memory, Opcode
+from gatewright.targets.array.isa import ROUNDING_CODES
+from gatewright.targets.array.job import Level
+from gatewright.targets.array.placement import LayerPlan, Span
+from gatewright.targets.array.tiling import Tile, extent, tile_pixels, whole
+from gatewright.targets.array.writer import CONSTANTS, Place, Ring, Writer
+from gatewright.targets.bitfusion.assembler import FusionStep
+from gatewright.targets.bitfusion.blocks import (
+    BLOCK_WORDS,
+    FILTER_LOOP,
+    FIRST,
+    LAST,
+    PIXEL_LOOPS,
+    TAP_LOOPS,
+    Operation,
+    apply,
+    carried,
+    changes,
+    initial_state,
+)
+from gatewright.targets.bitfusion.config import FusionConfig
+from gatewright.targets.bitfusion.isa import SIGNED, TOP, Fusion, Op
+from gatewright.targets.bitfusion.job import FusionJob
+from gatewright.targets.bitfusion.packing import packed_bytes
+from gatewright.targets.bitfusion.tiling import (
+    WordBlock,
+    choose_tiles,
+    filter_blocks,
+    tile_output,
+    word_blocks,
+)
+
+__all__ = ["FusionEmitter"]
+
+_LINE = 64
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the feed finds a tile's image: `base` of row `y`, byte `x`."""
+
+    base: int
+    y: int
+    x: int
+    height: int
+    row_bytes: int
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where the post unit writes a tile: absolute addresses of its first byte, and the strides."""
+
+    following: int | None
+    output: int | None
+    residual: int
+    pixel_bytes: int
+    row_bytes: int
+
+
+class FusionEmitter(Writer):
+    """Emits layer after layer; `steps` and `constants` are the result."""
+
+    def __init__(self, config: FusionConfig, memory: Mapping[str, Place], sizes: Callable[[str], int]) -> None:
+        super().__init__(config.array(), memory, sizes)
+        self.fusion = config
+        self.state = initial_state()
+        self._weights = Ring(config.wbuf_bytes, max(config.bus_bytes, _LINE), wrap=True)
+        self._words: list[Fusion] = []
+        self._turn = 0
+
+    def layer(self, index: int, jobs: list[FusionJob], plan: LayerPlan) -> None:
+        """Emit a layer; its last instruction records the cycle it completes at stamp `index`."""
+        if index:
+            self._words.append(Fusion(Op.BLOCK_END))
+        self._loaded = dict.fromkeys(plan.load, 0)
+        self._residual_loaded = not plan.load_residual
+        for number, job in enumerate(jobs):
+            self._job((index, number), job, plan)
+        output = jobs[0].shape.output.value
+        if plan.to_memory and output in plan.output:
+            self.transfer(
+                Opcode.STORE, Memory.OUTPUT, self.memory[output], plan.output[output].start, self.sizes(output)
+            )
+        end = self.steps.pop()
+        for value in plan.load:  # what no tile of this layer read: later layers find the value whole
+            self.load_rest(Memory.ACTIVATION, value, plan.activation[value].start, self.sizes(value))
+        end.fields |= {"stamp": 1, "stamp_index": index}
+        self.steps.append(end)
+
+    def _job(self, key: tuple[int, int], job: FusionJob, plan: LayerPlan) -> None:
+        room = self.fusion.wbuf_bytes
+        depth_bytes = job.weights[0].nbytes
+        for tile in self._tiles(job, plan, few=depth_bytes > room):
+            short = tile_pixels(job.shape, tile) <= self.fusion.rows
+            self._tile(key, job, tile, plan, split=depth_bytes > room or (depth_bytes > room // 8 and short))
+
+    def _tiles(self, job: FusionJob, plan: LayerPlan, *, few: bool) -> list[Tile]:
+        shape = job.shape
+        streamed = shape.image.value not in plan.activation
+        staged = shape.output.value not in plan.activation and shape.output.value not in plan.output
+        if not streamed and not staged and not few:
+            return self._early_tiles(job, plan)
+        stage = plan.stage.size // (2 if shape.tail.residual else 1)
+        return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.fusion, few=few)
+
+    def _early_tiles(self, job: FusionJob, plan: LayerPlan) -> list[Tile]:
+        """One tile an image; a few when the image is loaded just now and the weights stay: work starts early."""
+        shape = job.shape
+        tiles = whole(shape)
+        early = shape.image.value in plan.load and shape.tileable
+        if not early or job.weights.nbytes > self.fusion.wbuf_bytes // 2 or shape.image.image_bytes < 2048:
+            return tiles
+        step = -(-shape.rows.count // 4)
+        return [
+            Tile(tile.image, row, min(row + step, shape.rows.count), 0, tile.column_stop)
+            for tile in tiles
+            for row in range(0, shape.rows.count, step)
+        ]
+
+    # One tile.
+
+    def _tile(self, key: tuple[int, int], job: FusionJob, tile: Tile, plan: LayerPlan, *, split: bool) -> None:
+        self._turn ^= 1
+        size = self.fusion.wbuf_bytes
+        room = size // 8 if tile_pixels(job.shape, tile) <= self.fusion.rows else size // 4
+        blocks = filter_blocks(job, room)
+        parts = word_blocks(job, room if split else size)
+        if len(parts) > 1:
+            blocks = [(tile, tile + 1) for tile in range(len(job.weights))]
+        weights = self._load_weights(key, job, blocks[0], parts[0])
+        parameters = self._load_parameters(key, job, blocks[0])
+        if job.shape.tail.table is not None:
+            self.load_table(job.shape.tail.table.astype(np.int8).tobytes())
+        source, target = self._source(job, tile, plan), self._target(job, tile, plan)
+        self._change(self._pixel_fields(job, tile) | self._post_fields(job, tile, target))
+        for number, block in enumerate(blocks):
+            for place, part in enumerate(parts):
+                if number or place:
+                    weights = self._load_weights(key, job, block, part)
+                    parameters = self._load_parameters(key, job, block)
+                self._change(self._tap_fields(job, part, source))
+                flags = FIRST * (place == 0) | LAST * (place == len(parts) - 1)
+                self._compute(job, tile, (source, target), (block, part), (weights, parameters), flags)
+        if target.following is None and job.shape.output.value not in plan.output:
+            self._move_tile(
+                Opcode.STORE, job, tile, self._place_of(job.shape.output.value, job, tile), target.output or 0
+            )
+
+    def _source(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> _Source:
+        image, part = job.shape.image, extent(job.shape, tile)
+        place = self.memory.get(image.value)
+        if image.value in plan.activation:
+            base = plan.activation[image.value].start
+            if image.value in self._loaded and place is not None:
+                stop = tile.image * image.image_bytes + part.y_stop * image.row_bytes
+                self.load_rest(Memory.ACTIVATION, image.value, base, stop)
+            return _Source(base + tile.image * image.image_bytes, 0, 0, image.height, image.row_bytes)
+        assert place is not None, image.value
+        half = plan.stream.size // 2
+        base = plan.stream.start + (half if self._turn and part.size <= half else 0)
+        if part.size:
+            offset = place.offset + tile.image * image.image_bytes + part.y * image.row_bytes + part.x
+            nest = (part.rows, image.row_bytes)
+            self.load(Memory.ACTIVATION, Place(place.region, offset), base, part.row_bytes, nest)
+        return _Source(base, part.y, part.x, part.rows, part.row_bytes)
+
+    def _offset(self, job: FusionJob, tile: Tile) -> int:
+        """Of a tile's first byte in the value it belongs to."""
+        out, shape = job.shape.output, job.shape
+        inner = shape.row_pixels // shape.columns[-1].count
+        return (
+            out.offset + tile.image * out.image_bytes + tile.row * out.row_bytes + tile.column * inner * out.pixel_bytes
+        )
+
+    def _place_of(self, value: str, job: FusionJob, tile: Tile) -> Place:
+        place = self.memory[value]
+        return Place(place.region, place.offset + self._offset(job, tile))
+
+    def _target(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> _Target:
+        out, residual, offset = job.shape.output, job.shape.tail.residual, self._offset(job, tile)
+        following, output = plan.activation.get(out.value), plan.output.get(out.value)
+        if following is None and output is None:
+            return self._stage(job, tile, plan.stage)
+        at = plan.output[residual].start if residual else 0
+        if residual and not self._residual_loaded:
+            self.load(Memory.OUTPUT, self.memory[residual], at, self.sizes(residual))
+            self._residual_loaded = True
+        return _Target(
+            following.start + offset if following else None,
+            output.start + offset if output else None,
+            at + offset,
+            out.pixel_bytes,
+            out.row_bytes,
+        )
+
+    def _stage(self, job: FusionJob, tile: Tile, room: Span) -> _Target:
+        """A tile's place in the output buffer, in turn, dense; the residual operand's tile is loaded behind it."""
+        residual = job.shape.tail.residual
+        size = -(-tile_output(job, tile) // _LINE) * _LINE
+        half = room.size // 2 // _LINE * _LINE
+        base = room.start + (half if self._turn and size * (2 if residual else 1) <= half else 0)
+        if residual:
+            self._move_tile(Opcode.LOAD, job, tile, self._place_of(residual, job, tile), base + size)
+        return _Target(None, base, base + size, job.filter_bytes, self._tile_row(job, tile) * job.filter_bytes)
+
+    @staticmethod
+    def _tile_row(job: FusionJob, tile: Tile) -> int:
+        """Pixels that a row of a tile writes."""
+        return tile.columns * job.shape.row_pixels // job.shape.columns[-1].count
+
+    def _move_tile(self, opcode: Opcode, job: FusionJob, tile: Tile, place: Place, scratch: int) -> None:
+        out = job.shape.output
+        nest = ((self._tile_row(job, tile), out.pixel_bytes), (tile.rows, out.row_bytes))
+        self.transfer(opcode, Memory.OUTPUT, place, scratch, job.filter_bytes, *nest)
+
+    # Constants.
+
+    def _load_weights(self, key: object, job: FusionJob, block: tuple[int, int], part: WordBlock) -> int:
+        """Address of the weights of some filter tiles and words, loaded unless they are there."""
+        full = ("weights", key, block, part.start, part.count)
+        found = self._weights.find(full)
+        if found is not None:
+            return found
+        data = job.weights[block[0] : block[1], part.start : part.start + part.count].tobytes()
+        if len(data) > self.fusion.wbuf_bytes:
+            raise ConfigError(
+                f"wbuf_bytes must be at least {len(data)} for layer {job.shape.name!r}, not {self.fusion.wbuf_bytes}"
+            )
+        start = self._weights.put(full, len(data))
+        self._load_pieces(self.pack(full, data), start, len(data))
+        return start
+
+    def _load_pieces(self, offset: int, start: int, size: int) -> None:
+        """In pieces where one block fills much of the buffer: the first ones need not wait for all the room."""
+        room, line = self.fusion.wbuf_bytes, self.fusion.bus_bytes
+        size = -(-size // line) * line
+        piece = size if size <= room // 4 else room // 8
+        done = 0
+        while done < size:
+            at = (start + done) % room
+            length = min(piece, size - done, room - at)
+            self.load(Memory.WEIGHT, Place(CONSTANTS, offset + done), at, length)
+            done += length
+
+    def _load_parameters(self, key: object, job: FusionJob, block: tuple[int, int]) -> int:
+        """Address of a block's parameters; those of the whole job are loaded at once when half the room holds them."""
+        word = self.config.lane_groups * self.config.parameter_word_bytes
+        limit, tiles = self.config.parameter_bytes // 2, len(job.weights)
+        part = (0, tiles) if tiles * word <= limit else block
+        if (part[1] - part[0]) * word > limit:
+            least = 2 * (part[1] - part[0]) * word
+            have = self.config.parameter_bytes
+            raise ConfigError(f"parameter_bytes must be at least {least} for layer {job.shape.name!r}, not {have}")
+        full = ("parameters", key, part)
+        start = self.parameters.find(full)
+        if start is None:
+            data = self._parameter_bytes(job, part)
+            start = self.parameters.put(full, len(data))
+            self.load_constants(Memory.PARAMETER, full, data, start)
+        return start + (block[0] - part[0]) * word
+
+    def _parameter_bytes(self, job: FusionJob, part: tuple[int, int]) -> bytes:
+        config, shape = self.config, job.shape
+        table = np.zeros((len(job.weights), config.lane_groups * config.post_lanes), "<u8")
+        mul, shift = shape.mul.astype(np.int64), shape.shift.astype(np.int64)
+        if config.dyadic:
+            shift = shift - np.array([int(value).bit_length() - 1 for value in mul])
+            mul = np.zeros_like(mul)
+        words = (shape.bias.astype(np.int64) & 0xFFFFFFFF).astype(np.uint64)
+        words |= mul.astype(np.uint64) << np.uint64(32)
+        words |= (shift & 0xFF).astype(np.uint64) << np.uint64(56)
+        for tile in range(len(job.weights)):
+            mine = words[tile * config.columns : (tile + 1) * config.columns]
+            table[tile, : len(mine)] = mine
+        return table[part[0] : part[1]].tobytes()
+
+    # Blocks.
+
+    def _change(self, wanted: dict[str, int]) -> None:
+        words = changes(self.state, wanted)
+        for word in words:
+            apply(self.state, word)
+        self._words += words
+
+    def _pixel_fields(self, job: FusionJob, tile: Tile) -> dict[str, int]:
+        shape = job.shape
+        *inner, outer = shape.columns
+        levels = [*shape.window, *inner, Level(tile.columns, outer.dy, outer.dx)]
+        levels += [Level(1)] * (len(PIXEL_LOOPS) - 1 - len(levels))
+        levels.append(Level(tile.rows, shape.rows.dy, shape.rows.dx))
+        fields = {}
+        for loop, level in zip(PIXEL_LOOPS, levels, strict=True):
+            fields[f"count{loop}"] = level.count
+            if level.count > 1:
+                fields |= {f"dy{loop}": level.dy, f"dx{loop}": level.dx}
+        return fields
+
+    def _post_fields(self, job: FusionJob, tile: Tile, target: _Target) -> dict[str, int]:
+        tail, count = job.shape.tail, self._tile_row(job, tile)
+        fields = {
+            "output": job.output_width | SIGNED,
+            "rounding": ROUNDING_CODES[tail.rounding],
+            "zero": tail.zero,
+            "low": tail.low,
+            "high": tail.high,
+            "negative_shift": tail.negative_shift,
+            "add": int(tail.residual is not None),
+            "table": int(tail.table is not None),
+            "pool_count": job.shape.pool_count,
+            "to_next": int(target.following is not None),
+            "to_obuf": int(target.output is not None),
+            "out_count": count,
+            "out_step": target.pixel_bytes,
+            "out_delta": target.row_bytes - (count - 1) * target.pixel_bytes,
+            "filter_step": packed_bytes(self.config.columns, job.output_width),
+        }
+        if tail.residual is not None:
+            names = ("mul_a", "mul_b", "add_bias", "add_shift", "add_zero", "add_low", "add_high")
+            fields |= {name: getattr(tail, name) for name in names} | {"residual": job.residual_width | SIGNED}
+        return fields
+
+    def _tap_fields(self, job: FusionJob, part: WordBlock, source: _Source) -> dict[str, int]:
+        taps, slots = job.shape.taps, job.slots
+        word, run, row = TAP_LOOPS
+        fields = {f"count{word}": part.words, f"count{run}": part.segments, f"count{row}": part.rows}
+        if part.words > 1:
+            fields[f"dx{word}"] = slots.word_bytes
+        if part.segments > 1:
+            fields[f"dx{run}"] = taps.segment_step
+        if part.rows > 1:
+            fields[f"dy{row}"] = taps.row_step
+        return fields | {
+            "input": job.widths[0] | SIGNED,
+            "weight": job.widths[1] | SIGNED * job.weights_signed,
+            "slot": slots.steps,
+            "pad": job.pad,
+            "row_bytes": source.row_bytes,
+            "pitch": source.row_bytes,
+        }
+
+    def _compute(
+        self,
+        job: FusionJob,
+        tile: Tile,
+        places: tuple[_Source, _Target],
+        what: tuple[tuple[int, int], WordBlock],
+        constants: tuple[int, int],
+        flags: int,
+    ) -> None:
+        """`compute` over a block of filter tiles, or one for each when they read different bytes."""
+        config, shape, (source, target), (block, part) = self.fusion, job.shape, places, what
+        step = 1 if shape.tile_x is not None else block[1] - block[0]
+        word = self.config.lane_groups * self.config.parameter_word_bytes
+        tile_bytes = part.count * job.word_weights
+        x = shape.x0 + tile.column * shape.columns[-1].dx + part.dx - source.x
+        for first in range(block[0], block[1], step):
+            ragged = shape.filters - (len(job.weights) - 1) * config.columns
+            offset = first * packed_bytes(config.columns, job.output_width)
+            fields = {
+                "ibuf_base": source.base % (1 << 20),
+                "origin_row": shape.y0 + tile.row * shape.rows.dy + part.dy - source.y,
+                "origin": x + (shape.tile_x[first] if shape.tile_x is not None else 0),
+                "height": source.height,
+                "wbuf_base": (constants[0] + (first - block[0]) * tile_bytes) % config.wbuf_bytes,
+                f"count{FILTER_LOOP}": step,
+                "last_columns": ragged if first + step == len(job.weights) else config.columns,
+                "parameter_base": constants[1] + (first - block[0]) * word,
+            }
+            if target.following is not None:
+                fields["next_base"] = target.following + offset
+            if target.output is not None:
+                fields["obuf_base"] = target.output + offset
+            if shape.tail.residual:
+                fields["residual_base"] = target.residual + offset
+            self._change(fields)
+            self._run(flags)
+
+    def _run(self, flags: int) -> None:
+        """The words so far, then a `compute`, in as few instructions as they fit."""
+        words, self._words = [*self._words, Fusion(Op.COMPUTE, 0, TOP, flags)], []
+        first = len(words) % BLOCK_WORDS or BLOCK_WORDS
+        cuts = [0, *range(first, len(words) + 1, BLOCK_WORDS)]
+        for start, stop in pairwise(cuts):
+            opcode = Operation.RUN if stop == len(words) else Operation.BLOCK
+            self.steps.append(FusionStep(opcode, carried(words[start:stop])))

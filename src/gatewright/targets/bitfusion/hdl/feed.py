@@ -1,0 +1,175 @@
+"""The feed: from a block's state to the inputs and weights that enter the array."""
+
+from amaranth.hdl import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from gatewright.hdl.pipeline import delayed
+from gatewright.hdl.scratchpad import READ_LATENCY
+from gatewright.targets.array.hdl.array import TAP
+from gatewright.targets.array.hdl.sequencer import TILE
+from gatewright.targets.array.timing import FEED_LATENCY, GATHER_LATENCY
+from gatewright.targets.bitfusion.config import FusionConfig
+from gatewright.targets.bitfusion.hdl.array import STEP_INPUT
+from gatewright.targets.bitfusion.hdl.gather import FusionGather
+from gatewright.targets.bitfusion.hdl.sequencer import FusionSequencer
+from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, STEP_INFO
+from gatewright.targets.bitfusion.hdl.unit import STEP_BITS, InputCode, WeightCode
+from gatewright.targets.bitfusion.packing import input_phase, lanes_of
+
+__all__ = ["ChunkHead", "FusionFeed"]
+
+_WEIGHT_WIDTHS = {WeightCode.WIDTH_8: 8, WeightCode.WIDTH_4: 4, WeightCode.WIDTH_2: 2}
+
+
+class ChunkHead(wiring.Component):
+    """The head of a column: a step's weights from its chunk, as `packing.step_weights` defines them."""
+
+    def __init__(self) -> None:
+        super().__init__({"chunk": In(STEP_BITS), "info": In(STEP_INFO), "weights": Out(STEP_BITS)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        whole = Signal(STEP_BITS)
+        m.d.comb += whole.eq(Mux(self.info.packed_weights, self._unpacked(), self.chunk))
+        step = self.info.chunk_step
+        fourth = self._fourth(m, whole, step)
+        with m.Switch(self.info.pair.input):
+            with m.Case(InputCode.WIDTH_8):
+                m.d.comb += self.weights.eq(whole.word_select(step, 8))
+            with m.Case(InputCode.WIDTH_6):
+                m.d.comb += self.weights.eq(Cat(whole.word_select(step, 8), fourth))
+            with m.Case(InputCode.WIDTH_4):
+                m.d.comb += self.weights.eq(whole.word_select(step[0], 16))
+            with m.Default():
+                m.d.comb += self.weights.eq(whole)
+        return m
+
+    def _unpacked(self) -> Value:
+        """Four 6-bit weights, as `packing.pack` puts them into three bytes, extended to 8 bits."""
+        groups = [self.chunk.word_select(place, 8) for place in range(3)]
+        fields = [group[:6] for group in groups] + [Cat(group[6:] for group in groups)]
+        sign = self.info.pair.weight_signed
+        return Cat(Cat(field, (field[5] & sign).replicate(2)) for field in fields)
+
+    def _fourth(self, m: Module, whole: Value, step: Value) -> Value:
+        """The weights of operand 3 of each group: for each lane those of the group its byte belongs to."""
+        last = whole[24:]
+        fourth = Signal(8)
+        with m.Switch(self.info.pair.weight):
+            for code, width in _WEIGHT_WIDTHS.items():
+                lanes = lanes_of(width)
+                with m.Case(code), m.Switch(step):
+                    for place in range(3):
+                        groups = [(place * lanes + lane) // 3 for lane in range(lanes)]
+                        with m.Case(place):
+                            m.d.comb += fourth.eq(Cat(last.word_select(group, width) for group in groups))
+        return fourth
+
+
+class FusionFeed(wiring.Component):
+    """A block's steps, skewed as the array wants them: `FEED_LATENCY` cycles after a step of the sequencer."""
+
+    def __init__(self, config: FusionConfig) -> None:
+        self.config = config
+        input_width, weight_width = (STEP_INPUT.size, STEP_BITS) if config.composable else (8, 8)
+        super().__init__(
+            {
+                "state": In(STATE_LAYOUT),
+                "flags": In(2),
+                "start": In(1),
+                "idle": Out(1),
+                "draining": Out(1),
+                "tile": Out(TILE),
+                "tile_end": Out(1),
+                "input_enable": Out(1),
+                "input_address": Out(exact_log2(config.ibuf_bytes)),
+                "input_data": In(8 * config.feed_window),
+                "weight_enable": Out(1),
+                "weight_address": Out(exact_log2(config.wbuf_bytes)),
+                "weight_data": In(8 * config.weight_window),
+                "tap": Out(TAP),
+                "activation": Out(signed(input_width)).array(config.rows),
+                "weight": Out(signed(weight_width)).array(config.columns),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.sequencer = sequencer = FusionSequencer(self.config)
+        m.submodules.gather = gather = FusionGather(self.config)
+        step = sequencer.step
+        before_read = FEED_LATENCY - READ_LATENCY
+        m.d.comb += [
+            sequencer.state.eq(self.state),
+            sequencer.flags.eq(self.flags),
+            sequencer.start.eq(self.start),
+            gather.state.eq(self.state),
+            gather.step.eq(step),
+            self.idle.eq(sequencer.idle),
+            self.draining.eq(sequencer.draining),
+            self.tile.eq(sequencer.tile),
+            self.tile_end.eq(sequencer.tile_end),
+            self.input_enable.eq(gather.read_enable),
+            self.input_address.eq(gather.read_address),
+            gather.read_data.eq(self.input_data),
+            self.weight_enable.eq(delayed(m, step.valid, before_read, "weight_enable")),
+            self.weight_address.eq(delayed(m, step.weight_address, before_read, "weight_address")),
+        ]
+        tap = Signal(TAP)
+        m.d.comb += [tap.valid.eq(step.valid), tap.first.eq(step.first), tap.last.eq(step.last)]
+        m.d.comb += self.tap.eq(delayed(m, tap, FEED_LATENCY, "tap"))
+        info = delayed(m, step.info, FEED_LATENCY, "info")
+        self._rows(m, gather.word, delayed(m, step.valid & step.slot, GATHER_LATENCY + READ_LATENCY, "slot"), info)
+        self._columns(m, info)
+        return m
+
+    def _rows(self, m: Module, word: Value, load: Value, info: data.View) -> None:
+        """Row i takes its word i cycles after row 0 and gives a step's bytes of it a cycle."""
+        for row in range(self.config.rows):
+            register = Signal(8 * self.config.feed_window, name=f"row_{row}", reset_less=True)
+            rest = Signal.like(register, name=f"rest_{row}")
+            with m.Switch(info.pair.weight):
+                for code, width in _WEIGHT_WIDTHS.items():
+                    with m.Case(code):
+                        m.d.comb += rest.eq(register >> 8 * lanes_of(width))
+            m.d.sync += register.eq(Mux(load, word, rest))
+            if self.config.composable:
+                m.d.comb += self.activation[row].eq(Cat(register[:STEP_BITS], self._phase(m, info, row), info.pair))
+            else:
+                m.d.comb += self.activation[row].eq(register[:8])
+            if row + 1 < self.config.rows:
+                load = delayed(m, load, 1, f"load_{row + 1}")
+                info = delayed(m, info, 1, f"info_{row + 1}")
+
+    @staticmethod
+    def _phase(m: Module, info: data.View, row: int) -> Value:
+        phase = Signal(2, name=f"phase_{row}")
+        with m.Switch(info.pair.weight):
+            for code, width in _WEIGHT_WIDTHS.items():
+                with m.Case(code), m.Switch(info.chunk_step):
+                    for step in range(3):
+                        with m.Case(step):
+                            m.d.comb += phase.eq(input_phase(width, step))
+        return phase
+
+    def _columns(self, m: Module, info: data.View) -> None:
+        """Column c's weights come c cycles after column 0's."""
+        config = self.config
+        heads: list[Value] = []
+        for column in range(config.columns):
+            whole = self.weight_data.word_select(column, 32)
+            if not config.composable:
+                heads.append(whole.word_select(info.chunk_step, 8))
+                continue
+            m.submodules[f"head_{column}"] = head = ChunkHead()
+            packed = self.weight_data[24 * column : 24 * (column + 1)]
+            m.d.comb += [head.chunk.eq(Mux(info.packed_weights, packed, whole)), head.info.eq(info)]
+            heads.append(head.weights)
+        rest = Cat(heads)
+        width = len(heads[0])
+        for column in range(config.columns):
+            m.d.comb += self.weight[column].eq(rest[:width])
+            if column + 1 < config.columns:
+                rest = delayed(m, rest[width:], 1, f"columns_from_{column + 1}")

@@ -1,0 +1,37 @@
+"""The core's state in hardware, and what the datapath reads off it."""
+
+from amaranth.hdl import *
+from amaranth.lib import data
+
+from gatewright.targets.bitfusion.blocks import STATE
+from gatewright.targets.bitfusion.hdl.unit import PAIR, InputCode, WeightCode
+
+__all__ = ["STATE_LAYOUT", "STEP_INFO", "pair_of", "width_is"]
+
+STATE_LAYOUT = data.StructLayout({name: shape for name, (shape, _) in STATE.items()})
+
+STEP_INFO = data.StructLayout({"pair": PAIR, "chunk_step": 2, "packed_weights": 1})
+"""What goes along with a step: the pair, which step of a chunk of weights it is, whether weights have 6 bits."""
+
+_SIGNED_BIT = 8
+
+
+def width_is(register: Value, width: int) -> Value:
+    """Whether a format register says this width."""
+    return register[:_SIGNED_BIT] == width
+
+
+def pair_of(m: Module, state: data.View, composable: bool) -> data.View:
+    """The operand pair of the state's formats; always signed 8 x 8 where there is nothing to compose."""
+    pair = Signal(PAIR)
+    if not composable:
+        m.d.comb += [pair.input_signed.eq(1), pair.weight_signed.eq(1)]
+        return pair
+    m.d.comb += [pair.input_signed.eq(state.input[_SIGNED_BIT]), pair.weight_signed.eq(state.weight[_SIGNED_BIT])]
+    for width, code in ((4, InputCode.WIDTH_4), (2, InputCode.WIDTH_2), (6, InputCode.WIDTH_6)):
+        with m.If(width_is(state.input, width)):
+            m.d.comb += pair.input.eq(code)
+    for width, weight_code in ((4, WeightCode.WIDTH_4), (2, WeightCode.WIDTH_2)):
+        with m.If(width_is(state.weight, width)):
+            m.d.comb += pair.weight.eq(weight_code)
+    return pair

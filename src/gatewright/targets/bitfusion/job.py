@@ -1,0 +1,208 @@
+"""A layer's work as fusion units do it: jobs of the array datapath, at the operands' own widths.
+
+The shared compiler (`targets.array.layers`) describes a layer in bytes, one for each element. Here every element takes
+its width: distances along an image's rows shrink by it, runs of taps become slots, and weights become chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gatewright.targets.array.job import Job, Output
+from gatewright.targets.bitfusion.config import FusionConfig
+from gatewright.targets.bitfusion.operands import slices
+from gatewright.targets.bitfusion.packing import (
+    chunk_bytes,
+    chunk_steps,
+    chunk_weights,
+    group_of,
+    lanes_of,
+    pack,
+    packed_bytes,
+)
+
+__all__ = ["FusionJob", "Misfit", "Slots", "convert", "most_steps", "slots_of", "weight_format"]
+
+
+class Misfit(Exception):
+    """A value whose elements do not fill whole bytes where a job wants to start or step."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How a run of taps is fed: `words` words, each in a slot of `steps` steps of `lanes` bytes."""
+
+    words: int
+    steps: int
+    lanes: int
+
+    @property
+    def word_bytes(self) -> int:
+        return self.steps * self.lanes
+
+
+def most_steps(config: FusionConfig, lanes: int) -> int:
+    """Steps of the longest slot: as many as a word of the input buffer has inputs for."""
+    return config.feed_window // lanes
+
+
+def slots_of(run_bytes: int, input_width: int, weight_width: int, config: FusionConfig) -> Slots:
+    """The slots of fewest steps; each has one for every row, since each row reads its word in a step of its own."""
+    lanes = lanes_of(weight_width)
+    unit = 3 if input_width == 6 else 1  # a word ends with a group
+    need, most = -(-run_bytes // lanes), most_steps(config, lanes) // unit * unit
+    choices = []
+    for words in range(-(-need // most), -(-need // config.rows) + 1):
+        steps = -(-max(config.rows, -(-need // words)) // unit) * unit
+        if steps <= most:
+            chunks = words * -(-steps // chunk_steps(input_width))
+            choices.append((words * steps, chunks, words, steps))
+    *_, words, steps = min(choices)
+    return Slots(words, steps, lanes)
+
+
+@dataclass(frozen=True)
+class FusionJob:
+    """One pass of the core: `shape` is the job with its distances in bytes of packed values."""
+
+    shape: Job
+    slots: Slots
+    widths: tuple[int, int]
+    weights_signed: bool
+    weights: np.ndarray  # uint8 [filter tiles, words of taps, bytes of a word's chunks for all columns]
+    pad: int  # three bytes
+    output_width: int
+    residual_width: int
+
+    @property
+    def filters(self) -> int:
+        return len(self.shape.bias)
+
+    @property
+    def filter_bytes(self) -> int:
+        """Bytes of the results of one pixel."""
+        return packed_bytes(self.filters, self.output_width)
+
+    @property
+    def steps(self) -> int:
+        """Cycles the array needs for a tile of pixels and one of filters."""
+        return int(self.weights.shape[1]) * self.slots.steps
+
+    @property
+    def word_weights(self) -> int:
+        """Bytes of the weights of one word of taps, for a tile of filters."""
+        return int(self.weights.shape[2])
+
+
+def weight_format(weights: np.ndarray, *, composable: bool) -> tuple[int, bool]:
+    """Least stored width of these weights, and whether they are signed."""
+    low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
+    signed = low < 0
+    bits = max(low.bit_length() if low >= 0 else (-low - 1).bit_length(), high.bit_length()) + signed
+    return (2 * slices(bits), signed) if composable else (8, True)
+
+
+def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> FusionJob:
+    """A job in bytes as one at the widths of its values; `widths` has those that are not 8.
+
+    Raises
+    ------
+    Misfit
+        If a value cannot be packed because a job starts, steps or ends within a group of its elements.
+    """
+    source, target = job.image.value, job.output.value
+    width, output_width = widths.get(source, 8), widths.get(target, 8)
+    x = _Scale(source, width)
+    matrix = _matrix(job, config)
+    weight_width, weights_signed = weight_format(matrix, composable=config.composable)
+    taps = replace(job.taps, segment_bytes=x(job.taps.segment_bytes), segment_step=x(job.taps.segment_step))
+    slots = slots_of(taps.segment_bytes, width, weight_width, config)
+    residual = job.tail.residual
+    shape = replace(
+        job,
+        image=replace(job.image, row_bytes=x(job.image.row_bytes)),
+        x0=x(job.x0),
+        window=tuple(replace(level, dx=x(level.dx)) for level in job.window),
+        columns=tuple(replace(level, dx=x(level.dx)) for level in job.columns),
+        rows=replace(job.rows, dx=x(job.rows.dx)),
+        taps=taps,
+        output=_output(job, output_width, config),
+        tile_x=None if job.tile_x is None else tuple(x(start) for start in job.tile_x),
+    )
+    return FusionJob(
+        shape=shape,
+        slots=slots,
+        widths=(width, weight_width),
+        weights_signed=weights_signed,
+        weights=_chunks(matrix, slots, (width, weight_width), config),
+        pad=_pad(job, width, source),
+        output_width=output_width,
+        residual_width=widths.get(residual, 8) if residual else 8,
+    )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From elements to bytes of a packed value."""
+
+    value: str
+    width: int
+
+    def __call__(self, elements: int) -> int:
+        operands, size = group_of(self.width)
+        groups, rest = divmod(elements, operands)
+        if rest:
+            raise Misfit(self.value)
+        return groups * size
+
+
+def _output(job: Job, width: int, config: FusionConfig) -> Output:
+    """Filter tiles and lane groups must fill whole groups, since they are written on their own."""
+    x, out = _Scale(job.output.value, width), job.output
+    for count in (job.filters, config.columns if len(job.weights) > 1 else 0, config.post_lanes):
+        x(count)
+    return replace(
+        out,
+        image_bytes=x(out.image_bytes),
+        row_bytes=x(out.row_bytes),
+        pixel_bytes=x(out.pixel_bytes),
+        offset=x(out.offset),
+    )
+
+
+def _pad(job: Job, width: int, value: str) -> int:
+    low = -(1 << (width - 1))
+    if not low <= job.pad < -low:
+        raise Misfit(value)
+    data = pack(np.full(4 if width != 8 else 1, job.pad), width)
+    return int.from_bytes(np.resize(data, 3).tobytes(), "little")
+
+
+def _matrix(job: Job, config: FusionConfig) -> np.ndarray:
+    """Weights [filter tiles, columns, rows, runs, elements of a run]."""
+    taps, feed = job.taps, config.array().word_length
+    tiles = job.weights.shape[0]
+    whole = job.weights[:, :, : config.columns].astype(np.int64).transpose(0, 2, 1)
+    runs = whole.reshape(tiles, config.columns, taps.rows, taps.segments, taps.words(feed) * feed)
+    return runs[..., : taps.segment_bytes]
+
+
+def _chunks(matrix: np.ndarray, slots: Slots, widths: tuple[int, int], config: FusionConfig) -> np.ndarray:
+    """Weights as they lie in the weight buffer: [filter tiles, words of taps, chunks x columns x bytes of a chunk]."""
+    tiles, columns, rows, runs, elements = matrix.shape
+    operands, size = group_of(widths[0])
+    each = slots.word_bytes // size * operands  # elements of a word
+    padded = np.zeros((tiles, columns, rows, runs, slots.words * each), np.int64)
+    padded[..., :elements] = matrix
+    words = padded.reshape(tiles, columns, rows * runs * slots.words, each)
+    chunks = chunk_weights(words, *widths)
+    assert chunks.shape[-1] == chunk_bytes(widths[1])
+    ordered = chunks.transpose(0, 2, 3, 1, 4)
+    return np.ascontiguousarray(ordered.reshape(tiles, words.shape[2], -1))

@@ -1,0 +1,134 @@
+"""From a graph to a program of the bitfusion machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from gatewright.errors import ConfigError
+from gatewright.hdl.instruction import STAMP_COUNT, Opcode
+from gatewright.ir import Graph
+from gatewright.passes import Layer, aliases
+from gatewright.program import Binding, LayerInfo, Program, Region
+from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
+from gatewright.targets.array.layers import layers_of
+from gatewright.targets.array.placement import LayerUse, Placement, place
+from gatewright.targets.array.writer import CONSTANTS, Place
+from gatewright.targets.bitfusion.assembler import FusionEffects, FusionStep
+from gatewright.targets.bitfusion.config import FusionConfig
+from gatewright.targets.bitfusion.emitter import FusionEmitter
+from gatewright.targets.bitfusion.formats import fused_jobs
+from gatewright.targets.bitfusion.job import FusionJob
+from gatewright.targets.bitfusion.operands import bricks_per_product, products_per_unit
+from gatewright.targets.bitfusion.packing import packed_bytes
+from gatewright.targets.bitfusion.tiling import least_room
+
+__all__ = ["lower"]
+
+_INPUT, _OUTPUT, _SCRATCH = 2, 3, 4
+_LINE = 64  # alignment of tensors in memory, bytes
+
+
+def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Program:
+    """Choose widths, place the values, cut each layer into blocks, order them with tokens, and prove the order.
+
+    Raises
+    ------
+    ConfigError
+        If a buffer is too small for one tile of a layer; the message says the minimum. If there are more layers than
+        time stamps.
+    """
+    array = config.array()
+    layers = layers_of(graph, array)
+    if len(layers) > STAMP_COUNT:
+        raise ConfigError(f"{graph.name!r} must have at most {STAMP_COUNT} layers, not {len(layers)}")
+    jobs, widths = fused_jobs(graph, layers, config)
+    roots = aliases(graph)
+    outputs = frozenset(roots.get(name, name) for name in graph.outputs)
+
+    def size_of(name: str) -> int:
+        return packed_bytes(graph.type_of(name).size, widths.get(name, 8))
+
+    uses = [_use(layer, mine) for layer, mine in zip(layers, jobs, strict=True)]
+    placement = _place(uses, size_of, outputs, config)
+    memory, sizes = _memory_map(graph, outputs, placement)
+    emitter = FusionEmitter(config, memory, size_of)
+    starts = []
+    for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
+        starts.append(len(emitter.steps))
+        emitter.layer(index, mine, plan)
+    parts = [emitter.steps[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+    steps = [*emitter.steps, FusionStep(Opcode.END)]
+    synchronise(steps, array, FusionEffects(config))
+    prove(steps, array, FusionEffects(config))
+    code = assemble(steps)
+    return Program(
+        name=graph.name,
+        target=target,
+        config=asdict(config),
+        config_digest=config.digest(),
+        instruction_count=len(steps),
+        regions=(
+            Region("program", "program", len(code), code),
+            Region("constants", "constants", max(_LINE, len(emitter.constants)), bytes(emitter.constants)),
+            Region("input", "input", max(_LINE, sizes[_INPUT])),
+            Region("output", "output", max(_LINE, sizes[_OUTPUT])),
+            Region("scratch", "scratch", max(_LINE, placement.scratch_bytes)),
+        ),
+        inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory, roots),
+        outputs=_bindings(graph, graph.outputs, graph.output_ports, memory, roots),
+        layers=tuple(_info(layer, mine, config, part) for layer, mine, part in zip(layers, jobs, parts, strict=True)),
+    )
+
+
+def _place(uses: Sequence[LayerUse], size_of: object, outputs: frozenset[str], config: FusionConfig) -> Placement:
+    try:
+        return place(uses, size_of, outputs, config.array())  # type: ignore[arg-type]
+    except ConfigError as error:
+        message = str(error).replace("activation_bytes", "ibuf_bytes").replace("output_bytes", "obuf_bytes")
+        raise ConfigError(message) from None
+
+
+def _use(layer: Layer, jobs: Sequence[FusionJob]) -> LayerUse:
+    rooms = [least_room(job) for job in jobs]
+    return LayerUse(
+        name=layer.name,
+        sources=tuple(job.shape.image.value for job in jobs),
+        residual=jobs[0].shape.tail.residual,
+        output=layer.output,
+        least_input=max(room[0] for room in rooms),
+        least_output=max(room[1] for room in rooms),
+    )
+
+
+def _memory_map(graph: Graph, outputs: frozenset[str], placement: Placement) -> tuple[dict[str, Place], dict[int, int]]:
+    """Region and offset of each value in memory, and the sizes of the input and output regions."""
+    memory = {name: Place(_SCRATCH, span.start) for name, span in placement.memory.items()}
+    sizes = {_INPUT: 0, _OUTPUT: 0}
+    given = [value.name for value in graph.inputs]
+    computed = [node.name for node in graph.nodes if node.name in outputs]
+    for region, names in ((_INPUT, given), (_OUTPUT, computed)):
+        for name in names:
+            memory[name] = Place(region, sizes[region])
+            sizes[region] += -(-graph.type_of(name).size // _LINE) * _LINE
+    return memory, sizes
+
+
+def _bindings(
+    graph: Graph, names: Sequence[str], ports: Sequence[object], memory: Mapping[str, Place], roots: Mapping[str, str]
+) -> tuple[Binding, ...]:
+    bindings = []
+    for name, port in zip(names, ports, strict=True):
+        where = memory[roots.get(name, name)]
+        bindings.append(Binding(name, where.region, where.offset, graph.type_of(name), port))  # type: ignore[arg-type]
+    return tuple(bindings)
+
+
+def _info(layer: Layer, jobs: Sequence[FusionJob], config: FusionConfig, steps: Sequence[Step]) -> LayerInfo:
+    """The limit is at the layer's own precision: so many products a cycle as the units finish of this pair."""
+    loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == CONSTANTS]
+    transfer = sum(f["length"] * f["count0"] * f["count1"] for f in loads)
+    rate = products_per_unit(*jobs[0].widths) * config.multipliers
+    assert rate * bricks_per_product(*jobs[0].widths) <= 16 * config.multipliers
+    limit = -(-layer.macs * rate.denominator // rate.numerator)
+    return LayerInfo(layer.output, layer.main.op.name, layer.macs, limit, transfer)

@@ -1,0 +1,27 @@
+"""The configurations that the tests of the bitfusion machine run on: few and small, since each is built once."""
+
+from __future__ import annotations
+
+from gatewright.targets.bitfusion.config import FusionConfig
+
+__all__ = ["MACHINES"]
+
+MACHINES: dict[str, FusionConfig] = {
+    # all widths can be packed; small buffers, so that most layers are cut into tiles
+    "4x8": FusionConfig(
+        rows=4, columns=8, post_lanes=4, bus_bits=128, ibuf_bytes=8192, wbuf_bytes=8192, obuf_bytes=8192
+    ),
+    # only 8 bits can be packed
+    "3x5_dyadic": FusionConfig(
+        rows=3,
+        columns=5,
+        post_lanes=2,
+        bus_bits=32,
+        multiplier_width=0,
+        ibuf_bytes=4096,
+        wbuf_bytes=4096,
+        obuf_bytes=4096,
+        parameter_bytes=1024,
+    ),
+    "4x4_fixed": FusionConfig(rows=4, columns=4, post_lanes=4, composable=False, ibuf_bytes=16384, wbuf_bytes=16384),
+}
