@@ -115,7 +115,7 @@ def test_values_that_do_not_fit_and_words_that_set_nothing():
 def test_disassembly_reads_as_fusion_isa():
     program = lower(run_passes(CASES["conv_basic"](Maker("conv", dyadic=False))), MACHINES["4x8"])
     text = disassemble(decode_steps(program.regions[0].data))
-    for line in ("ld-mem", "st-mem", "setup input, 264", "compute loop 31, 3", "gen-addr ibuf, loop 2", "end"):
+    for line in ("ld-mem", "st-mem", "setup input, 264", "compute loop 31, 3", "gen-addr ibuf, loop 0, 3", "end"):
         assert line in text
     with pytest.raises(ProgramError, match="Instruction 0 has opcode 0, which is not one of"):
         decode_steps(bytes(32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,9 +12,10 @@ from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.isa import ROUNDING_CODES
 from gatewright.targets.array.job import Level
+from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import Tile, extent, tile_pixels, whole
-from gatewright.targets.array.writer import CONSTANTS, Place, Ring, Writer
+from gatewright.targets.array.writer import Ring, Writer
 from gatewright.targets.bitfusion.assembler import FusionStep
 from gatewright.targets.bitfusion.blocks import (
     BLOCK_WORDS,
@@ -44,6 +45,7 @@ from gatewright.targets.bitfusion.tiling import (
 __all__ = ["FusionEmitter"]
 
 _LINE = 64
+_LEAST, _MOST = -256, 255  # bounds of the post unit's results before they are written
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class _Target:
 class FusionEmitter(Writer):
     """Emits layer after layer; `steps` and `constants` are the result."""
 
-    def __init__(self, config: FusionConfig, memory: Mapping[str, Place], sizes: Callable[[str], int]) -> None:
+    def __init__(self, config: FusionConfig, memory: MemoryMap, sizes: Callable[[str], int]) -> None:
         super().__init__(config.array(), memory, sizes)
         self.fusion = config
         self.state = initial_state()
@@ -83,7 +85,7 @@ class FusionEmitter(Writer):
         """Emit a layer; its last instruction records the cycle it completes at stamp `index`."""
         if index:
             self._words.append(Fusion(Op.BLOCK_END))
-        self._loaded = dict.fromkeys(plan.load, 0)
+        self.loaded = dict.fromkeys(plan.load, 0)
         self._residual_loaded = not plan.load_residual
         for number, job in enumerate(jobs):
             self._job((index, number), job, plan)
@@ -162,7 +164,7 @@ class FusionEmitter(Writer):
         place = self.memory.get(image.value)
         if image.value in plan.activation:
             base = plan.activation[image.value].start
-            if image.value in self._loaded and place is not None:
+            if image.value in self.loaded and place is not None:
                 stop = tile.image * image.image_bytes + part.y_stop * image.row_bytes
                 self.load_rest(Memory.ACTIVATION, image.value, base, stop)
             return _Source(base + tile.image * image.image_bytes, 0, 0, image.height, image.row_bytes)
@@ -250,7 +252,7 @@ class FusionEmitter(Writer):
         while done < size:
             at = (start + done) % room
             length = min(piece, size - done, room - at)
-            self.load(Memory.WEIGHT, Place(CONSTANTS, offset + done), at, length)
+            self.load(Memory.WEIGHT, Place(self.constants_region, offset + done), at, length)
             done += length
 
     def _load_parameters(self, key: object, job: FusionJob, block: tuple[int, int]) -> int:
@@ -312,8 +314,8 @@ class FusionEmitter(Writer):
             "output": job.output_width | SIGNED,
             "rounding": ROUNDING_CODES[tail.rounding],
             "zero": tail.zero,
-            "low": tail.low,
-            "high": tail.high,
+            "low": max(tail.low, _LEAST),
+            "high": min(tail.high, _MOST),
             "negative_shift": tail.negative_shift,
             "add": int(tail.residual is not None),
             "table": int(tail.table is not None),
@@ -326,8 +328,9 @@ class FusionEmitter(Writer):
             "filter_step": packed_bytes(self.config.columns, job.output_width),
         }
         if tail.residual is not None:
-            names = ("mul_a", "mul_b", "add_bias", "add_shift", "add_zero", "add_low", "add_high")
+            names = ("mul_a", "mul_b", "add_bias", "add_shift", "add_zero")
             fields |= {name: getattr(tail, name) for name in names} | {"residual": job.residual_width | SIGNED}
+            fields |= {"add_low": max(tail.add_low, _LEAST), "add_high": min(tail.add_high, _MOST)}
         return fields
 
     def _tap_fields(self, job: FusionJob, part: WordBlock, source: _Source) -> dict[str, int]:

@@ -8,6 +8,7 @@ from gatewright.ir import Graph
 from gatewright.passes import Layer, aliases
 from gatewright.targets.array.job import Job
 from gatewright.targets.array.layers import map_layer
+from gatewright.targets.array.vector_job import VectorLayer
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.job import FusionJob, Misfit, convert
 from gatewright.targets.bitfusion.packing import stored
@@ -23,7 +24,8 @@ def fused_jobs(
     Inputs and outputs of the network have a byte an element. A residual operand has the width of the result, since both
     are reached at the same distance.
     """
-    shapes = [map_layer(graph, layer, config.array()) for layer in layers]
+    mapped = [map_layer(graph, layer, config.array()) for layer in layers]
+    shapes = [jobs for jobs in mapped if not isinstance(jobs, VectorLayer)]  # there is no vector unit
     roots = aliases(graph)
     given = {value.name for value in graph.inputs} | {roots.get(name, name) for name in graph.outputs}
     widths: dict[str, int] = {}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+import numpy as np
+
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
 from gatewright.ir import Graph
 from gatewright.passes import Layer, aliases
-from gatewright.program import Binding, LayerInfo, Program, Region
+from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
 from gatewright.targets.array.layers import layers_of
+from gatewright.targets.array.memory_map import MemoryMap
 from gatewright.targets.array.placement import LayerUse, Placement, place
-from gatewright.targets.array.writer import CONSTANTS, Place
 from gatewright.targets.bitfusion.assembler import FusionEffects, FusionStep
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.emitter import FusionEmitter
@@ -24,9 +26,6 @@ from gatewright.targets.bitfusion.packing import packed_bytes
 from gatewright.targets.bitfusion.tiling import least_room
 
 __all__ = ["lower"]
-
-_INPUT, _OUTPUT, _SCRATCH = 2, 3, 4
-_LINE = 64  # alignment of tensors in memory, bytes
 
 
 def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Program:
@@ -51,8 +50,11 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
 
     uses = [_use(layer, mine) for layer, mine in zip(layers, jobs, strict=True)]
     placement = _place(uses, size_of, outputs, config)
-    memory, sizes = _memory_map(graph, outputs, placement)
+    memory = MemoryMap(graph, outputs, placement.memory, size_of)
     emitter = FusionEmitter(config, memory, size_of)
+    for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
+        if graph.is_constant(name):
+            emitter.add_constant(name, graph.constant(name).array.astype(np.int8).tobytes())
     starts = []
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
         starts.append(len(emitter.steps))
@@ -68,16 +70,10 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
         config=asdict(config),
         config_digest=config.digest(),
         instruction_count=len(steps),
-        regions=(
-            Region("program", "program", len(code), code),
-            Region("constants", "constants", max(_LINE, len(emitter.constants)), bytes(emitter.constants)),
-            Region("input", "input", max(_LINE, sizes[_INPUT])),
-            Region("output", "output", max(_LINE, sizes[_OUTPUT])),
-            Region("scratch", "scratch", max(_LINE, placement.scratch_bytes)),
-        ),
+        regions=memory.regions(code, bytes(emitter.constants), placement.scratch_bytes),
         inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory, roots),
         outputs=_bindings(graph, graph.outputs, graph.output_ports, memory, roots),
-        layers=tuple(_info(layer, mine, config, part) for layer, mine, part in zip(layers, jobs, parts, strict=True)),
+        layers=tuple(_info(*each, config, memory.constants) for each in zip(layers, jobs, parts, strict=True)),
     )
 
 
@@ -101,32 +97,21 @@ def _use(layer: Layer, jobs: Sequence[FusionJob]) -> LayerUse:
     )
 
 
-def _memory_map(graph: Graph, outputs: frozenset[str], placement: Placement) -> tuple[dict[str, Place], dict[int, int]]:
-    """Region and offset of each value in memory, and the sizes of the input and output regions."""
-    memory = {name: Place(_SCRATCH, span.start) for name, span in placement.memory.items()}
-    sizes = {_INPUT: 0, _OUTPUT: 0}
-    given = [value.name for value in graph.inputs]
-    computed = [node.name for node in graph.nodes if node.name in outputs]
-    for region, names in ((_INPUT, given), (_OUTPUT, computed)):
-        for name in names:
-            memory[name] = Place(region, sizes[region])
-            sizes[region] += -(-graph.type_of(name).size // _LINE) * _LINE
-    return memory, sizes
-
-
 def _bindings(
-    graph: Graph, names: Sequence[str], ports: Sequence[object], memory: Mapping[str, Place], roots: Mapping[str, str]
+    graph: Graph, names: Sequence[str], ports: Sequence[object], memory: MemoryMap, roots: Mapping[str, str]
 ) -> tuple[Binding, ...]:
     bindings = []
     for name, port in zip(names, ports, strict=True):
-        where = memory[roots.get(name, name)]
+        where = memory.places[roots.get(name, name)]
         bindings.append(Binding(name, where.region, where.offset, graph.type_of(name), port))  # type: ignore[arg-type]
     return tuple(bindings)
 
 
-def _info(layer: Layer, jobs: Sequence[FusionJob], config: FusionConfig, steps: Sequence[Step]) -> LayerInfo:
+def _info(
+    layer: Layer, jobs: Sequence[FusionJob], steps: Sequence[Step], config: FusionConfig, constants: int
+) -> LayerInfo:
     """The limit is at the layer's own precision: so many products a cycle as the units finish of this pair."""
-    loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == CONSTANTS]
+    loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == constants]
     transfer = sum(f["length"] * f["count0"] * f["count1"] for f in loads)
     rate = products_per_unit(*jobs[0].widths) * config.multipliers
     assert rate * bricks_per_product(*jobs[0].widths) <= 16 * config.multipliers
