@@ -209,3 +209,23 @@ def test_a_missing_file():
 def test_progress_is_printed(capsys):
     ng.from_onnx(LENET5, verbose=True)
     assert "<conv2d relu_conv1 dtype:int8 shape:(1, 28, 28, 6)> scale_factor:" in capsys.readouterr().out
+
+
+def test_an_imported_network_on_hardware():
+    outputs, placeholders, variables, constants, operators = ng.from_onnx(LENET5)
+    for record in operators.values():
+        if isinstance(record, ng.conv2d):
+            record.attribute(par_ich=2, par_och=2)
+    ng.quantize(outputs, {"image": 64})
+    accelerator = ng.to_veriloggen(outputs, "lenet5", silent=True)
+    assert accelerator.build.config.multipliers == 100  # 5 x 5, 2, 2
+    image = np.random.default_rng(1).integers(-60, 60, (1, 32, 32, 1))
+    memory = np.zeros(accelerator.addresses.size, np.uint8)
+    with ng.Simulation(accelerator, memory, timing="ideal") as running:
+        running.place(placeholders["image"], image)
+        parameters = ng.make_ndarray(variables, constants)
+        ng.set_memory(memory, parameters, 32, 8, accelerator.addresses.parameters.address)
+        running.start()
+        running.wait()
+        found = running.fetch(outputs["scores"])
+    np.testing.assert_array_equal(found, ng.eval([outputs["scores"]], image=image)[0])
