@@ -31,7 +31,7 @@ def network():
     c1 = layer(ng.conv2d, pool, (30, 3, 3, 64), "c1", strides=(1, 1, 1, 1), act_func=ng.relu)
     flat = ng.reshape(c1, [1, -1])
     m0 = layer(ng.matmul, flat, (50, 16 * 16 * 30), "m0", transposed_b=True, act_func=ng.relu)
-    k = ng.constant([1, 2, 3, 4, 5] * 10, ng.int4, name="k")
+    k = ng.constant([1, 2, 3, 4, 5] * 10, ng.int4)
     d = ng.add(m0, k, dtype=ng.int8, name="d")
     out = layer(ng.matmul, d, (10, 50), "out", transposed_b=True)
     return ng.expand_dims(out, 0, name="q")
@@ -49,7 +49,6 @@ NNGEN = {
     "m0_w": (24256, 384000, (50, 7680), 4, 3, 20096),
     "m0_b": (408256, 200, (50,), 2, 3, 404096),
     "m0_s": (408512, 52, (52,), 4, 3, 404352),
-    "k": (408576, 28, (56,), 8, 3, 404416),
     "out_w": (408640, 520, (10, 52), 4, 3, 404480),
     "out_b": (409216, 40, (10,), 2, 3, 405056),
     "out_s": (409280, 12, (12,), 4, 3, 405120),

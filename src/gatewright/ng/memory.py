@@ -1,4 +1,4 @@
-"""How a tensor lies in memory: elements of a power of two of bits, rows padded to the alignment, little-endian."""
+"""How a tensor lies in memory: elements of 8, 16, 32 or 64 bits, rows padded to the alignment, little-endian."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["aligned_shape", "memory_size", "pack", "ram_width", "set_memory", "u
 
 
 def ram_width(dtype: dtype_info | None) -> int:
-    """Bits of one element in memory: the next power of two."""
+    """Bits of one element in memory: the next power of two, a byte at least."""
     width = (dtype or int32).width
-    return 1 << (width - 1).bit_length()
+    return max(8, 1 << (width - 1).bit_length())
 
 
 def word_alignment(record: Numeric, maxi_datawidth: int) -> int:
@@ -36,38 +36,27 @@ def aligned_shape(record: Numeric, maxi_datawidth: int) -> tuple[int, ...]:
 def memory_size(record: Numeric, maxi_datawidth: int) -> int:
     """Bytes of the aligned tensor."""
     elements = int(np.prod(aligned_shape(record, maxi_datawidth), dtype=object))
-    return -(-elements * ram_width(record.dtype) // 8)
+    return elements * ram_width(record.dtype) // 8
 
 
 def pack(array: Any, dtype: dtype_info, alignment: int) -> np.ndarray:
-    """The bytes of a tensor: rows padded with zeros to `alignment` elements, elements below a byte lowest first."""
+    """The bytes of a tensor: rows padded with zeros to `alignment` elements."""
     array = np.asarray(array).astype(np.int64)
     last = array.shape[-1]
     rows = np.pad(array.reshape(-1, last), [(0, 0), (0, -last % alignment)])
-    width = ram_width(dtype)
-    if width >= 8:
-        return rows.astype(f"<i{width // 8}").reshape(-1).view(np.uint8)
-    elements = np.pad(rows.reshape(-1), (0, -rows.size % (8 // width))) & ((1 << width) - 1)
-    places = np.arange(0, 8, width)
-    return np.bitwise_or.reduce(elements.reshape(-1, len(places)) << places, axis=1).astype(np.uint8)
+    return rows.astype(f"<i{ram_width(dtype) // 8}").reshape(-1).view(np.uint8)
 
 
 def unpack(data: Any, shape: tuple[int, ...], dtype: dtype_info, alignment: int) -> np.ndarray:
     """The tensor in the bytes that `pack` made of it; more bytes may follow."""
     *outer, last = shape
     row = -(-last // alignment) * alignment
-    count, width = int(np.prod(outer, dtype=np.int64)) * row, ram_width(dtype)
-    needed = -(-count * width // 8)
+    count, size = int(np.prod(outer, dtype=np.int64)) * row, ram_width(dtype) // 8
     data = np.ascontiguousarray(np.frombuffer(bytes(data), np.uint8) if isinstance(data, bytes) else data, np.uint8)
-    if data.size < needed:
-        raise ArgumentError(f"data must hold {needed} bytes, not {data.size}")
-    if width >= 8:
-        elements = data[:needed].view(f"<{'i' if dtype.signed else 'u'}{width // 8}").astype(np.int64)
-    else:
-        elements = ((data[:needed, None].astype(np.int64) >> np.arange(0, 8, width)) & ((1 << width) - 1)).reshape(-1)
-        if dtype.signed:
-            elements = elements - ((elements >> (width - 1)) << width)
-    return elements[:count].reshape(-1, row)[:, :last].reshape(shape)
+    if data.size < count * size:
+        raise ArgumentError(f"data must hold {count * size} bytes, not {data.size}")
+    elements = data[: count * size].view(f"<{'i' if dtype.signed else 'u'}{size}").astype(np.int64)
+    return elements.reshape(-1, row)[:, :last].reshape(shape)
 
 
 def set_memory(
