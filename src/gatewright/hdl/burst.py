@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gatewright.hdl.axi import ADDRESS_WIDTH, BURST_BEATS
 from gatewright.hdl.core_port import SCRATCH_ADDRESS_WIDTH
 from gatewright.hdl.csr_map import INDEX_WIDTH
-from gatewright.hdl.instruction import INSTRUCTION_BITS, REGION_COUNT, TRANSFER
+from gatewright.hdl.instruction import INSTRUCTION_BITS, REGION_COUNT, RUN_PITCH_WIDTH, TRANSFER
 
 __all__ = [
     "COMMAND",
@@ -36,32 +36,60 @@ FAULT = data.StructLayout(
 
 _ORIGIN = {"memory": unsigned(3), "index": unsigned(INDEX_WIDTH), "last": unsigned(1)}
 
-SEGMENT = data.StructLayout(
-    {
-        "address": unsigned(ADDRESS_WIDTH),
-        "length": unsigned(LENGTH_WIDTH),
-        "scratch": unsigned(SCRATCH_ADDRESS_WIDTH),
-        **_ORIGIN,
-    }
-)
-"""Contiguous bytes; `last` of its instruction."""
+
+@dataclass(frozen=True)
+class AddressSpace:
+    """What a machine sees of memory: so many regions, addresses of so many bits, bursts of so many beats at most."""
+
+    regions: int = REGION_COUNT
+    bits: int = ADDRESS_WIDTH
+    beats: int = BURST_BEATS
+    runs: bool = False
+    """Rows of segments can be moved in one go; without it, each by itself."""
 
 
-def BurstPlan(bus_bytes: int, beats: int = BURST_BEATS) -> data.StructLayout:
+_RUN = {
+    "is_run": unsigned(1),
+    "piece": unsigned(RUN_PITCH_WIDTH),
+    "pitch": unsigned(RUN_PITCH_WIDTH),
+    "first": unsigned(1),
+}
+
+
+def Segment(space: AddressSpace) -> data.StructLayout:
+    """Contiguous bytes; `last` of its instruction.
+
+    With runs: a segment that is one (`is_run`) has `piece` bytes that are meant in every `pitch`; `first` of its
+    instruction.
+    """
+    return data.StructLayout(
+        {
+            "address": unsigned(ADDRESS_WIDTH),
+            "length": unsigned(LENGTH_WIDTH),
+            "scratch": unsigned(SCRATCH_ADDRESS_WIDTH),
+            **_ORIGIN,
+            **(_RUN if space.runs else {}),
+        }
+    )
+
+
+def BurstPlan(bus_bytes: int, space: AddressSpace) -> data.StructLayout:
     """One burst, and which bytes of it count.
 
     `length` is beats minus 1. Of the first beat the lanes from `first_lane` on are meant, of the last one those up to
-    and including `last_lane`. `scratch` is the scratchpad address of lane 0 of the first beat, meant or not.
+    and including `last_lane`. `scratch` is the scratchpad address of lane 0 of the first beat, meant or not. Of a run,
+    whose first burst `begins`, `RunCursor` says which lanes are meant and where they belong.
     """
     lane = range(bus_bytes)
     return data.StructLayout(
         {
             "address": unsigned(ADDRESS_WIDTH),
-            "length": range(beats),
+            "length": range(space.beats),
             "first_lane": lane,
             "last_lane": lane,
             "scratch": unsigned(SCRATCH_ADDRESS_WIDTH),
             **_ORIGIN,
+            **({**_RUN, "begins": unsigned(1)} if space.runs else {}),
         }
     )
 
@@ -72,15 +100,6 @@ def lane_mask(plan: data.View, first: Value, last: Value, bus_bytes: int) -> Val
     from_first = (every << plan.first_lane)[:bus_bytes]
     to_last = every >> ~plan.last_lane
     return Mux(first, from_first, every) & Mux(last, to_last, every)
-
-
-@dataclass(frozen=True)
-class AddressSpace:
-    """What a machine sees of memory: so many regions, addresses of so many bits, bursts of so many beats at most."""
-
-    regions: int = REGION_COUNT
-    bits: int = ADDRESS_WIDTH
-    beats: int = BURST_BEATS
 
 
 def longest_burst(bus_bytes: int) -> int:
@@ -110,7 +129,7 @@ class SegmentWalker(wiring.Component):
             {
                 "commands": In(stream.Signature(COMMAND)),
                 "bases": In(RegionBases(space.regions)),
-                "segments": Out(stream.Signature(SEGMENT)),
+                "segments": Out(stream.Signature(Segment(space))),
             }
         )
 
@@ -151,23 +170,34 @@ class SegmentWalker(wiring.Component):
             "stride0": "stride0",
             "stride1": "stride1",
             "memory": "memory",
+            **({"run": "run"} if self.space.runs else {}),
         }
         keep = {field: Signal.like(transfer[field], name=name, reset_less=True) for field, name in kept.items()}
         index = Signal(INDEX_WIDTH, reset_less=True)
 
-        row_done = segments_left == 1
+        is_run = keep["run"].any() if self.space.runs else Const(0)
+        row_done = (segments_left == 1) | is_run
         step = self.segments.valid & self.segments.ready
         start = (pending_base + pending_transfer.offset)[:bits]
         next_row = (row_address + keep["stride1"])[:bits]
         m.d.comb += [
             segment.address.eq(address),
-            segment.length.eq(keep["length"]),
+            segment.length.eq(Mux(is_run, keep["run"], keep["length"]) if self.space.runs else keep["length"]),
             segment.scratch.eq(scratch),
             segment.memory.eq(keep["memory"]),
             segment.index.eq(index),
             segment.last.eq(row_done & (rows_left == 1)),
             take.eq(pending & (~self.segments.valid | (step & segment.last))),
         ]
+        if self.space.runs:
+            first = Signal(reset_less=True)
+            m.d.sync += first.eq(take | (first & ~step))
+            m.d.comb += [
+                segment.is_run.eq(is_run),
+                segment.piece.eq(keep["length"]),
+                segment.pitch.eq(keep["stride0"]),
+                segment.first.eq(first),
+            ]
         with m.If(take):
             m.d.sync += [
                 self.segments.valid.eq(1),
@@ -205,8 +235,8 @@ class BurstSplitter(wiring.Component):
         self.space = space
         super().__init__(
             {
-                "segments": In(stream.Signature(SEGMENT)),
-                "bursts": Out(stream.Signature(BurstPlan(bus_bytes, space.beats))),
+                "segments": In(stream.Signature(Segment(space))),
+                "bursts": Out(stream.Signature(BurstPlan(bus_bytes, space))),
             }
         )
 
@@ -243,6 +273,8 @@ class BurstSplitter(wiring.Component):
             burst.last.eq(last_segment & last_burst),
             self.segments.ready.eq(~self.bursts.valid | (step & last_burst)),
         ]
+        if self.space.runs:
+            self._pass_run(m, step)
         with m.If(self.segments.ready):
             m.d.sync += [
                 self.bursts.valid.eq(self.segments.valid),
@@ -261,6 +293,17 @@ class BurstSplitter(wiring.Component):
             ]
         return m
 
+    def _pass_run(self, m: Module, step: Value) -> None:
+        """What a segment says of its run goes along with each of its bursts."""
+        begins = Signal(reset_less=True)
+        m.d.sync += begins.eq(self.segments.ready | (begins & ~step))
+        m.d.comb += self.bursts.p.begins.eq(begins)
+        for name, shape in _RUN.items():
+            held = Signal(shape, name=name, reset_less=True)
+            m.d.comb += self.bursts.p[name].eq(held)
+            with m.If(self.segments.ready):
+                m.d.sync += held.eq(self.segments.p[name])
+
 
 class BurstPlanner(wiring.Component):
     """Transfer instructions in, bursts out.
@@ -277,7 +320,7 @@ class BurstPlanner(wiring.Component):
             {
                 "commands": In(stream.Signature(COMMAND)),
                 "bases": In(RegionBases(self.space.regions)),
-                "bursts": Out(stream.Signature(BurstPlan(bus_bytes, self.space.beats))),
+                "bursts": Out(stream.Signature(BurstPlan(bus_bytes, self.space))),
             }
         )
 

@@ -23,6 +23,7 @@ __all__ = [
     "INSTRUCTION_BYTES",
     "REGION_COUNT",
     "REGION_SPACE",
+    "RUN_PITCH_WIDTH",
     "STAMP_COUNT",
     "TOKEN_WIDTH",
     "TRANSFER",
@@ -140,9 +141,12 @@ def instruction_layout(fields: Mapping[str, Shape]) -> InstructionLayout:
     return InstructionLayout({**_HEADER_FIELDS, **fields, **padding})
 
 
+RUN_PITCH_WIDTH = 16
 # LOAD moves memory -> scratchpad, STORE scratchpad -> memory. Memory side: `count1` x `count0` segments of `length`
 # contiguous bytes, `stride0` and `stride1` bytes apart (from start to start); scratchpad side: all bytes in a row from
-# `scratch` on. Addresses in bytes. Counts are at least 1.
+# `scratch` on. Addresses in bytes. Counts are at least 1. `run` is 0, or the bytes from the first to the last of a row
+# of `count0` segments: then a machine may move each row in one go of bursts and drop what lies between the segments.
+# For a run, addresses and strides are multiples of the bus's bytes, and `length` <= `stride0` < 2^16.
 TRANSFER = instruction_layout(
     {
         "memory": unsigned(3),
@@ -154,6 +158,7 @@ TRANSFER = instruction_layout(
         "stride0": signed(24),
         "count1": unsigned(14),
         "stride1": signed(24),
+        "run": unsigned(20),
     }
 )
 

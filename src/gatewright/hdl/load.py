@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gatewright.hdl.axi import BURST, Beat
 from gatewright.hdl.burst import COMMAND, FAULT, AddressSpace, BurstPlan, BurstPlanner, RegionBases, lane_mask
 from gatewright.hdl.core_port import ScratchWrite
+from gatewright.hdl.runs import RunCursor
 from gatewright.hdl.stream_queue import StreamQueue
 
 __all__ = ["LoadUnit"]
@@ -50,7 +51,7 @@ class LoadUnit(wiring.Component):
         m = Module()
         bus_bytes = self.bus_bits // 8
         m.submodules.planner = planner = BurstPlanner(bus_bytes, self.space)
-        m.submodules.expected = expected = StreamQueue(BurstPlan(bus_bytes, self.space.beats), self.outstanding)
+        m.submodules.expected = expected = StreamQueue(BurstPlan(bus_bytes, self.space), self.outstanding)
         output_layout = data.StructLayout({"write": ScratchWrite(self.bus_bits), "last": 1})
         m.submodules.output = output = StreamQueue(output_layout, _OUTPUT_DEPTH)
         wiring.connect(m, wiring.flipped(self.commands), planner.commands)
@@ -88,6 +89,11 @@ class LoadUnit(wiring.Component):
             self.fault.address.eq(burst.address),
             self.quiet.eq(~expected.o.valid),
         ]
+        if self.space.runs:
+            m.submodules.cursor = cursor = RunCursor(bus_bytes, self.space)
+            m.d.comb += [cursor.plan.eq(burst), cursor.opens.eq(first), cursor.step.eq(taken)]
+            with m.If(burst.is_run):
+                m.d.comb += [output.i.p.write.address.eq(cursor.address), output.i.p.write.mask.eq(cursor.mask)]
         with m.If(taken):
             m.d.sync += beat.eq(Mux(last, 0, beat + 1))
 

@@ -243,11 +243,12 @@ class ShellModel:
         """Beats of each burst of a transfer."""
         block = self._burst_bytes
         start = self.region_bases[fields["region"]] + fields["offset"]
+        run = fields.get("run", 0)
         found = []
         for outer in range(fields["count1"]):
-            for inner in range(fields["count0"]):
+            for inner in range(1 if run else fields["count0"]):
                 at = start + outer * fields["stride1"] + inner * fields["stride0"]
-                stop = at + fields["length"]
+                stop = at + (run or fields["length"])
                 while at < stop:
                     end = min(stop, (at // block + 1) * block)
                     found.append(-(-end // self.bus_bytes) - at // self.bus_bytes)

@@ -9,6 +9,7 @@ from gatewright.hdl.burst import COMMAND, FAULT, AddressSpace, BurstPlan, BurstP
 from gatewright.hdl.core_port import READ_LATENCY, SCRATCH_ADDRESS_WIDTH
 from gatewright.hdl.csr_map import INDEX_WIDTH
 from gatewright.hdl.pipeline import delayed
+from gatewright.hdl.runs import RunCursor
 from gatewright.hdl.stream_queue import StreamQueue
 
 __all__ = ["BeatReader", "StoreUnit"]
@@ -27,13 +28,13 @@ class BeatReader(wiring.Component):
 
     _ROOM = READ_LATENCY + 5  # reads under way and beats waiting: what one beat a cycle needs, and some for stalls
 
-    def __init__(self, bus_bits: int, depth: int, burst_beats: int) -> None:
+    def __init__(self, bus_bits: int, depth: int, space: AddressSpace) -> None:
         self.bus_bits = bus_bits
-        self.burst_beats = burst_beats
+        self.space = space
         self.depth = depth
         super().__init__(
             {
-                "bursts": In(stream.Signature(BurstPlan(bus_bits // 8, burst_beats))),
+                "bursts": In(stream.Signature(BurstPlan(bus_bits // 8, space))),
                 "beats": Out(stream.Signature(WriteBeat(bus_bits))),
                 "read": Out(stream.Signature(data.StructLayout({"address": unsigned(SCRATCH_ADDRESS_WIDTH)}))),
                 "read_data": In(bus_bits),
@@ -43,13 +44,13 @@ class BeatReader(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         bus_bytes = self.bus_bits // 8
-        m.submodules.bursts = bursts = StreamQueue(BurstPlan(bus_bytes, self.burst_beats), self.depth)
+        m.submodules.bursts = bursts = StreamQueue(BurstPlan(bus_bytes, self.space), self.depth)
         m.submodules.output = output = StreamQueue(WriteBeat(self.bus_bits), self._ROOM)
         wiring.connect(m, wiring.flipped(self.bursts), bursts.i)
         wiring.connect(m, output.o, wiring.flipped(self.beats))
 
         burst = bursts.o.p
-        beat = Signal(range(self.burst_beats))
+        beat = Signal(range(self.space.beats))
         last = beat == burst.length
         reserved = Signal(range(self._ROOM + 1))
         read = self.read.valid & self.read.ready
@@ -64,7 +65,14 @@ class BeatReader(wiring.Component):
             m.d.sync += beat.eq(Mux(last, 0, beat + 1))
 
         # what belongs to the data travels beside the scratchpad's pipeline
-        frame = Cat(lane_mask(burst, beat == 0, last, bus_bytes), last)
+        mask = Signal(bus_bytes)
+        m.d.comb += mask.eq(lane_mask(burst, beat == 0, last, bus_bytes))
+        if self.space.runs:
+            m.submodules.cursor = cursor = RunCursor(bus_bytes, self.space)
+            m.d.comb += [cursor.plan.eq(burst), cursor.opens.eq(beat == 0), cursor.step.eq(read)]
+            with m.If(burst.is_run):
+                m.d.comb += [self.read.p.address.eq(cursor.address), mask.eq(cursor.mask)]
+        frame = Cat(mask, last)
         valid = delayed(m, read, READ_LATENCY, "valid", keep_reset=True)
         frame = delayed(m, frame, READ_LATENCY, "frame")
         m.d.comb += [
@@ -112,7 +120,7 @@ class StoreUnit(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.planner = planner = BurstPlanner(self.bus_bits // 8, self.space)
-        m.submodules.reader = reader = BeatReader(self.bus_bits, self.outstanding, self.space.beats)
+        m.submodules.reader = reader = BeatReader(self.bus_bits, self.outstanding, self.space)
         m.submodules.awaited = awaited = StreamQueue(_AWAITED, self.outstanding)
         wiring.connect(m, wiring.flipped(self.commands), planner.commands)
         wiring.connect(m, reader.beats, wiring.flipped(self.beats))

@@ -95,8 +95,8 @@ MEMORIES: Mapping[str, MemoryOptions] = MappingProxyType(
         "default": MemoryOptions(),
         # As good as a memory on a bus can be: what remains is the machine's own time.
         "ideal": MemoryOptions(read_latency=1, write_latency=1, read_limit=16, write_limit=16),
-        # NNgen's own test bench, whose `read_delay` and `write_delay` are 10. A read's address is taken after 2 cycles and
-        # waits in line; its delay begins when the read before it has ended, and 3 cycles go by around it. A write's
+        # NNgen's own test bench, whose `read_delay` and `write_delay` are 10. A read's address is taken after 2 cycles
+        # and waits in line; its delay begins when the read before it has ended, and 3 cycles go by around it. A write's
         # address is taken after its delay and 2 cycles more, while data of the write before it may move. The count to
         # `sleep_interval` 16 lets 15 cycles of data pass, then reads and writes rest for `keep_sleep` 4.
         "nngen": MemoryOptions(
