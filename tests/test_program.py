@@ -62,7 +62,7 @@ def test_a_changed_image_is_refused(tmp_path):
     ("change", "message"),
     [
         ({"format": "something"}, "must be a 'gatewright program' file"),
-        ({"version": 99}, "must be of version 1, not 99"),
+        ({"version": 99}, "must be of version 2, not 99"),
         ({"regions": []}, "region 0 must be of kind 'program'"),
         ({"layers": [{"name": "x"}]}, "is damaged"),
     ],

@@ -27,7 +27,7 @@ Arrays = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
 RegionKind = Literal["program", "rom", "constants", "input", "output", "scratch"]
 
 FORMAT = "gatewright program"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 IMAGE_ALIGNMENT = 64
 """Of each region's data within `program.bin`."""
 
@@ -56,8 +56,9 @@ class Region:
 
 @dataclass(frozen=True)
 class Binding:
-    """Where one tensor of the graph lies: `offset` bytes into a region, dense and row-major, little-endian.
+    """Where one tensor of the graph lies: `offset` bytes into a region, row-major, little-endian.
 
+    It is dense, or in rows of `row_bytes` that lie `row_pitch` bytes apart: what is between may hold anything.
     `name` is the graph's name of the value; `port` says how it meets the model's own world (None: as it is).
     """
 
@@ -66,12 +67,18 @@ class Binding:
     offset: int
     type: TensorType
     port: Port | None = None
-    layout: Literal["dense"] = "dense"
+    row_bytes: int = 0
+    row_pitch: int = 0
+
+    @property
+    def dense_size(self) -> int:
+        """Bytes of the tensor alone."""
+        return self.type.size * self.type.dtype.storage.itemsize
 
     @property
     def size(self) -> int:
         """Bytes taken."""
-        return self.type.size * self.type.dtype.storage.itemsize
+        return self.dense_size // self.row_bytes * self.row_pitch if self.row_bytes else self.dense_size
 
     @property
     def title(self) -> str:
@@ -85,10 +92,16 @@ class Binding:
             raise DataError(f"{self.title!r} must be integers {self.type}, not {array.dtype}{list(array.shape)}")
         if array.size and not self.type.dtype.holds(int(array.min()), int(array.max())):
             raise DataError(f"{self.title!r} must be within {self.type.dtype}, not {array.min()}..{array.max()}")
-        return array.astype(self.type.dtype.storage.newbyteorder("<")).tobytes()
+        data = array.astype(self.type.dtype.storage.newbyteorder("<")).tobytes()
+        if not self.row_bytes:
+            return data
+        rows = np.frombuffer(data, np.uint8).reshape(-1, self.row_bytes)
+        return np.pad(rows, ((0, 0), (0, self.row_pitch - self.row_bytes))).tobytes()
 
     def unpack(self, data: bytes | memoryview | np.ndarray) -> np.ndarray:
         """Inverse of `pack`."""
+        if self.row_bytes:
+            data = np.frombuffer(bytes(data), np.uint8).reshape(-1, self.row_pitch)[:, : self.row_bytes].tobytes()
         array = np.frombuffer(bytes(data), self.type.dtype.storage.newbyteorder("<"))
         return array.astype(self.type.dtype.storage).reshape(self.type.shape)
 
@@ -282,7 +295,8 @@ def _binding_to_json(binding: Binding) -> dict[str, Any]:
         "region": binding.region,
         "offset": binding.offset,
         "type": str(binding.type),
-        "layout": binding.layout,
+        "row_bytes": binding.row_bytes,
+        "row_pitch": binding.row_pitch,
         "port": binding.port.to_json() if binding.port else None,
     }
 

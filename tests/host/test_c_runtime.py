@@ -39,13 +39,12 @@ NOT_A_MACHINE, OTHER_CONFIGURATION, TOO_LITTLE_MEMORY, MACHINE_ERROR, NO_PROGRES
 MAIN = """
 #include "gatewright.h"
 #include "gatewright_program.h"
-#include <string.h>
 int run(const gw_bus *bus, const uint8_t *image, const int8_t *x, int8_t *y) {
     gw_status status = gw_load(bus, &gw_the_program, image);
     if (status != GW_OK) return status;
-    memcpy(gw_data(bus, &gw_the_program, &gw_the_inputs[0]), x, gw_the_inputs[0].size);
+    gw_put(bus, &gw_the_program, &gw_the_inputs[0], x);
     status = gw_run(bus);
-    memcpy(y, gw_data(bus, &gw_the_program, &gw_the_outputs[0]), gw_the_outputs[0].size);
+    gw_get(bus, &gw_the_program, &gw_the_outputs[0], y);
     return status;
 }
 double scale(void) { return gw_the_inputs[0].scale + gw_the_inputs[0].zero_point; }

@@ -19,13 +19,12 @@ LENET = Path(__file__).parents[2] / "examples" / "lenet5" / "lenet5.onnx"
 MAIN = """
 #include "gatewright.h"
 #include "gatewright_program.h"
-#include <string.h>
 int run(const gw_bus *bus, const uint8_t *image, const void *x, void *y) {
     gw_status status = gw_load(bus, &gw_the_program, image);
     if (status != GW_OK) return status;
-    memcpy(gw_data(bus, &gw_the_program, &gw_the_inputs[0]), x, gw_the_inputs[0].size);
+    gw_put(bus, &gw_the_program, &gw_the_inputs[0], x);
     status = gw_run(bus);
-    memcpy(y, gw_data(bus, &gw_the_program, &gw_the_outputs[0]), gw_the_outputs[0].size);
+    gw_get(bus, &gw_the_program, &gw_the_outputs[0], y);
     return status;
 }
 """

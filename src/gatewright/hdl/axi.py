@@ -24,7 +24,7 @@ __all__ = [
 ADDRESS_WIDTH = 64
 ID_WIDTH = 2
 BURST_BEATS = 64
-"""Longest burst, unless a machine says otherwise; it ends at a multiple of its full size, so that none crosses 4 KiB."""
+"""Longest burst of a machine that says nothing else. They end at multiples of it, so that none crosses 4 KiB."""
 
 BURST = data.StructLayout({"address": unsigned(ADDRESS_WIDTH), "length": unsigned(8)})
 """A request on its way to AR or AW: address of the first beat (a multiple of the bus's bytes) and beats minus 1."""

@@ -90,5 +90,6 @@ def _program_lines(program: Program) -> Iterator[str]:
 def _tensor_line(binding: Binding) -> str:
     scale = binding.port.scale if binding.port and binding.port.scale else 0.0
     zero = binding.port.zero_point if binding.port else 0
-    numbers = f"{binding.region}u, {binding.offset}u, {binding.size}u, {scale!r}, {zero}"
+    sizes = f"{binding.size}u, {binding.dense_size}u, {binding.row_bytes}u, {binding.row_pitch}u"
+    numbers = f"{binding.region}u, {binding.offset}u, {sizes}, {scale!r}, {zero}"
     return f"    {{{json.dumps(binding.title)}, {numbers}}}, /* {binding.type} */"

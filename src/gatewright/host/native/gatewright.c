@@ -145,6 +145,23 @@ void *gw_data(const gw_bus *bus, const gw_program *program, const gw_tensor *ten
     return bus->memory + place(program, tensor->region) + tensor->offset;
 }
 
+/* Bytes that lie one after the other. */
+static uint64_t row_bytes(const gw_tensor *tensor) { return tensor->row_bytes ? tensor->row_bytes : tensor->dense_size; }
+
+void gw_put(const gw_bus *bus, const gw_program *program, const gw_tensor *tensor, const void *dense) {
+    uint8_t *to = gw_data(bus, program, tensor);
+    const uint8_t *from = dense;
+    for (uint64_t done = 0; done < tensor->dense_size; done += row_bytes(tensor), to += tensor->row_pitch)
+        memcpy(to, from + done, row_bytes(tensor));
+}
+
+void gw_get(const gw_bus *bus, const gw_program *program, const gw_tensor *tensor, void *dense) {
+    const uint8_t *from = gw_data(bus, program, tensor);
+    uint8_t *to = dense;
+    for (uint64_t done = 0; done < tensor->dense_size; done += row_bytes(tensor), from += tensor->row_pitch)
+        memcpy(to + done, from, row_bytes(tensor));
+}
+
 uint64_t gw_cycles(const gw_bus *bus) {
     uint32_t high, low;
     do {

@@ -34,7 +34,10 @@ typedef struct {
     const char *name;
     uint32_t region;
     uint64_t offset;        /* bytes into the region */
-    uint64_t size;          /* bytes: dense, row-major, little-endian integers */
+    uint64_t size;          /* bytes in memory: row-major, little-endian integers */
+    uint64_t dense_size;    /* bytes without gaps between rows */
+    uint64_t row_bytes;     /* rows of so many bytes ... */
+    uint64_t row_pitch;     /* ... lie so many bytes apart; 0 and 0: one after the other */
     double scale;           /* real value = (integer - zero_point) * scale; 0: not known */
     int32_t zero_point;
 } gw_tensor;
@@ -63,7 +66,7 @@ typedef enum {
 /* Check the machine, bring it to rest, copy the image into memory, and point the machine to it. */
 gw_status gw_load(const gw_bus *bus, const gw_program *program, const uint8_t *image);
 
-/* Run the loaded program once. Inputs are written before, outputs read after, through gw_data. */
+/* Run the loaded program once. Inputs are written before, outputs read after, with gw_put and gw_get. */
 gw_status gw_run(const gw_bus *bus);
 
 /* Stop whatever runs and return to the state before the first run. */
@@ -71,6 +74,10 @@ gw_status gw_reset(const gw_bus *bus);
 
 /* Where a tensor lies in the shared memory. */
 void *gw_data(const gw_bus *bus, const gw_program *program, const gw_tensor *tensor);
+
+/* Copy a tensor of `dense_size` bytes to and from the shared memory; gaps between rows are left alone. */
+void gw_put(const gw_bus *bus, const gw_program *program, const gw_tensor *tensor, const void *dense);
+void gw_get(const gw_bus *bus, const gw_program *program, const gw_tensor *tensor, void *dense);
 
 /* Cycles of the last run. */
 uint64_t gw_cycles(const gw_bus *bus);

@@ -14,6 +14,7 @@ from gatewright.errors import ProgramError
 from gatewright.hdl.instruction import (
     HEADER,
     INSTRUCTION_BYTES,
+    RUN_PITCH_WIDTH,
     TOKEN_WIDTH,
     InstructionLayout,
     Memory,
@@ -67,6 +68,19 @@ class Step:
         return pack(self.layout, {"opcode": self.opcode, **self.fields})
 
 
+def _check_run(f: Mapping[str, int], bus_bytes: int) -> None:
+    """Raise `ProgramError` unless a transfer with a run is what `hdl.runs` can move."""
+    for name in ("offset", "stride0", "stride1"):
+        if f[name] % bus_bytes:
+            raise ProgramError(f"{name} of a run must be a multiple of the bus's {bus_bytes} bytes, not {f[name]}")
+    if not f["length"] <= f["stride0"] < 1 << RUN_PITCH_WIDTH:
+        most = (1 << RUN_PITCH_WIDTH) - 1
+        raise ProgramError(f"stride0 of a run must be in {f['length']}..{most} (from length on), not {f['stride0']}")
+    size = (f["count0"] - 1) * f["stride0"] + f["length"]
+    if f["run"] != size:
+        raise ProgramError(f"run must be the {size} bytes from the first to the last of a row, not {f['run']}")
+
+
 class Effects:
     """What each instruction of a sequence touches; remembers the configuration that COMPUTE depends on."""
 
@@ -100,6 +114,8 @@ class Effects:
     def _transfer(self, step: Step) -> list[Access]:
         f = step.fields
         store = step.opcode == Opcode.STORE
+        if f.get("run"):
+            _check_run(f, self.config.bus_bytes)
         steps = [(f["count0"] - 1) * f["stride0"], (f["count1"] - 1) * f["stride1"]]
         low = f["offset"] + sum(min(0, step) for step in steps)
         high = f["offset"] + sum(max(0, step) for step in steps) + f["length"]

@@ -234,10 +234,8 @@ class Emitter(OperandLoader):
         half = plan.stream.size // 2
         base = plan.stream.start + (half if self._turn and part.size <= half else 0)
         if part.size:
-            offset = place.offset + tile.image * image.image_bytes + part.y * image.row_bytes + part.x
-            self.load(
-                Memory.ACTIVATION, Place(place.region, offset), base, part.row_bytes, (part.rows, image.row_bytes)
-            )
+            at = place.after(tile.image * image.image_bytes + part.y * image.row_bytes + part.x)
+            self.load(Memory.ACTIVATION, at, base, part.row_bytes, (part.rows, image.row_bytes))
         return _Source(base, part.y, part.x, part.rows, part.row_bytes, part.row_bytes)
 
     def _load_remainders(self, plan: LayerPlan) -> None:
@@ -277,7 +275,7 @@ class Emitter(OperandLoader):
         row = tile.columns * job.row_pixels // job.columns[-1].count * job.result_bytes
         if job.tail.residual:
             place = self.memory[job.tail.residual]
-            at = Place(place.region, place.offset + job.at_residual(offset))
+            at = place.after(job.at_residual(offset))
             self._tile_transfer(Opcode.LOAD, job, tile, at, base + size, job.at_residual)
         return _Target(None, base, base + size, job.result_bytes, row)
 
@@ -303,7 +301,7 @@ class Emitter(OperandLoader):
         offset = out.offset + tile.image * out.image_bytes + tile.row * out.row_bytes
         offset += tile.column * inner * out.pixel_bytes
         assert target.output is not None
-        self._tile_transfer(Opcode.STORE, job, tile, Place(place.region, place.offset + offset), target.output)
+        self._tile_transfer(Opcode.STORE, job, tile, place.after(offset), target.output)
 
     def _store_whole(self, value: str, span: Span) -> None:
         self.transfer(Opcode.STORE, Memory.OUTPUT, self.memory[value], span.start, self.sizes(value))

@@ -14,7 +14,6 @@ from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES
 from gatewright.targets.array.isa_vector import ELEMENT_BYTES, VECTOR_UNIT, VectorOperation
 from gatewright.targets.array.job import Level
-from gatewright.targets.array.memory_map import Place
 from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import Extent, Tile
 from gatewright.targets.array.tiling_vector import (
@@ -182,7 +181,7 @@ class VectorEmitter:
         base = self.stream.put(entry, part.size) if found is None else found
         if found is None:
             place = writer.memory[value]
-            at = Place(place.region, place.offset + offset + part.x)
+            at = place.after(offset + part.x)
             if part.size and part.row_bytes == image.row_bytes:
                 writer.load(Memory.ACTIVATION, at, base, min(part.size, writer.sizes(value) - offset))
             elif part.size:
@@ -224,7 +223,7 @@ class VectorEmitter:
         size = min(operand_bytes(pass_, tile), writer.sizes(layout.value) - offset)
         if staged:
             place, base = writer.memory[layout.value], self.beside.put(object(), operand_bytes(pass_, tile))
-            writer.load(Memory.OUTPUT, Place(place.region, place.offset + offset), base, size)
+            writer.load(Memory.OUTPUT, place.after(offset), base, size)
             return base
         base = self.plan.output[layout.value].start
         self._load_operand(layout.value, base, self._whole_bursts(layout.value, offset + size))
@@ -233,7 +232,7 @@ class VectorEmitter:
     def _load_operand(self, value: str, base: int, stop: int) -> None:
         if self.operand_loaded is not None and stop > self.operand_loaded:
             place, done = self.writer.memory[value], self.operand_loaded
-            self.writer.load(Memory.OUTPUT, Place(place.region, place.offset + done), base + done, stop - done)
+            self.writer.load(Memory.OUTPUT, place.after(done), base + done, stop - done)
             self.operand_loaded = stop
 
     def _blocks(self, key: tuple[int, ...], job: VectorJob) -> Iterator[_Block]:
@@ -302,9 +301,7 @@ class VectorEmitter:
         if staged:
             place = writer.memory[value]
             assert target.output is not None
-            writer.transfer(
-                Opcode.STORE, Memory.OUTPUT, Place(place.region, place.offset + target.offset), target.output, size
-            )
+            writer.transfer(Opcode.STORE, Memory.OUTPUT, place.after(target.offset), target.output, size)
             return
         self.in_order = self.in_order and target.offset == self.done
         if self.plan.to_memory and self.in_order:
@@ -315,7 +312,7 @@ class VectorEmitter:
         """Store a result that stays in the output scratchpad as far as it is there."""
         if stop > self.stored:
             place, base = self.writer.memory[value], self.plan.output[value].start
-            at = Place(place.region, place.offset + self.stored)
+            at = place.after(self.stored)
             self.writer.transfer(Opcode.STORE, Memory.OUTPUT, at, base + self.stored, stop - self.stored)
             self.stored = stop
 

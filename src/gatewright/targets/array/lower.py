@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
-from gatewright.ir import Graph
+from gatewright.ir import Graph, TensorType
 from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
@@ -26,11 +26,17 @@ __all__ = ["lower"]
 
 
 def lower(
-    graph: Graph, config: ArrayConfig, target: str = "systolic", *, proven: bool = True, rom: bool = False
+    graph: Graph,
+    config: ArrayConfig,
+    target: str = "systolic",
+    *,
+    proven: bool = True,
+    rom: bool = False,
 ) -> Program:
     """Place the values, cut each layer into instructions, order them with tokens, and (unless told not to) prove it.
 
-    With `rom`, for a machine that holds the program: regions are NNgen's (see `MemoryMap`).
+    With `rom`, for a machine that holds the program: regions are NNgen's (see `MemoryMap`), and rows of
+    inputs and outputs begin with words of the bus.
 
     Raises
     ------
@@ -51,7 +57,15 @@ def lower(
         return type.size * element_bytes(type.dtype)
 
     placement = place(uses, size_of, outputs, config)
-    memory = MemoryMap(graph, outputs, placement.memory, size_of, rom=rom)
+    memory = MemoryMap(
+        graph,
+        outputs,
+        placement.memory,
+        size_of,
+        _ends(graph, roots),
+        alignment=config.bus_bytes if rom else 1,
+        rom=rom,
+    )
     emitter = Emitter(config, memory, size_of)
     for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
         if graph.is_constant(name):
@@ -114,13 +128,22 @@ def _vector_use(layer: Layer, passes: Sequence[VectorPass], config: ArrayConfig)
     )
 
 
+def _ends(graph: Graph, roots: Mapping[str, str]) -> dict[str, TensorType]:
+    """Types of inputs and outputs, by the values whose memory they are; of several outputs in one place the first's."""
+    outputs = {roots.get(name, name): graph.type_of(name) for name in reversed(graph.outputs)}
+    return outputs | {value.name: value.type for value in graph.inputs}
+
+
 def _bindings(
     graph: Graph, names: Sequence[str], ports: Sequence[object], memory: MemoryMap, roots: object
 ) -> tuple[Binding, ...]:
     bindings = []
     for name, port in zip(names, ports, strict=True):
         where = memory.places[roots.get(name, name)]  # type: ignore[attr-defined]
-        bindings.append(Binding(name, where.region, where.offset, graph.type_of(name), port))  # type: ignore[arg-type]
+        row, pitch = (where.rows.bytes, where.rows.pitch) if where.rows else (0, 0)
+        bindings.append(
+            Binding(name, where.region, where.offset, graph.type_of(name), port, row, pitch)  # type: ignore[arg-type]
+        )
     return tuple(bindings)
 
 

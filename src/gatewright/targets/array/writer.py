@@ -8,6 +8,7 @@ from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.memory_map import MemoryMap, Place
+from gatewright.targets.array.transfers import transfers
 
 __all__ = ["Ring", "Writer"]
 
@@ -41,7 +42,7 @@ class Writer:
 
     def __init__(self, config: ArrayConfig, memory: MemoryMap, sizes: Callable[[str], int]) -> None:
         self.config, self.memory, self.sizes = config, memory.places, sizes
-        self.constants_region = memory.constants
+        self.constants_region, self._runs = memory.constants, memory.rom
         self.steps: list[Step] = []
         self.constants = bytearray()
         self.parameters = Ring(config.parameter_bytes, max(config.bus_bytes, config.parameter_word_bytes))
@@ -68,17 +69,10 @@ class Writer:
     def transfer(
         self, opcode: Opcode, memory: Memory, place: Place, scratch: int, length: int, *nest: tuple[int, int]
     ) -> None:
-        """`nest` is (count, stride) from inner to outer; levels that continue without a gap are merged."""
-        levels: list[tuple[int, int]] = []
-        for count, stride in nest:
-            if (not levels and stride == length) or count == 1:
-                length *= count
-            else:
-                levels.append((count, stride))
-        (count0, stride0), (count1, stride1) = [*levels, (1, 0), (1, 0)][:2]
-        fields = {"memory": memory, "region": place.region, "offset": place.offset, "scratch": scratch}
-        fields |= {"length": length, "count0": count0, "stride0": stride0, "count1": count1, "stride1": stride1}
-        self.steps.append(Step(opcode, fields))
+        """Move `length` bytes, and a nest of (count, stride) around them, innermost first; all counts dense bytes."""
+        for fields in transfers(place, length, nest, self.config.bus_bytes, runs=self._runs):
+            self.steps.append(Step(opcode, {"memory": memory, "scratch": scratch, **fields}))
+            scratch += fields["length"] * fields["count0"] * fields["count1"]
 
     def load(self, memory: Memory, place: Place, scratch: int, length: int, *nest: tuple[int, int]) -> None:
         self.transfer(Opcode.LOAD, memory, place, scratch, length, *nest)
@@ -87,7 +81,7 @@ class Writer:
         """Load a value that this layer loads whole up to byte `stop`, as far as that has not been done."""
         place, done = self.memory[value], self.loaded[value]
         if stop > done:
-            self.load(memory, Place(place.region, place.offset + done), base + done, stop - done)
+            self.load(memory, place.after(done), base + done, stop - done)
             self.loaded[value] = stop
 
     # Constants.

@@ -93,7 +93,7 @@ class GeneratedTarget(Target[GeneratedConfig]):
         return multipliers_outside_array(config.array())
 
     def memory_bytes(self, config: GeneratedConfig) -> int:
-        return memory_bytes(config.array(), Rom((0,), 0)) + config.program_bytes
+        return memory_bytes(config.array(), Rom((0,), 0, space=config.space(1))) + config.program_bytes
 
     def multiplier_bits(self, config: GeneratedConfig) -> int:
         return config.multiplier_width or 17
@@ -111,5 +111,5 @@ def _rom(config: GeneratedConfig, program: Program) -> Rom:
         config.digest(),
         config.registers(program),
         tuple(numbers.items()),
-        config.space(program),
+        config.space(len(program.memory_regions)),
     )

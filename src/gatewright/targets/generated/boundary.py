@@ -135,5 +135,6 @@ class BoundaryConfig:
             values["ADDRESS_SPACE"] = self.default_placement(program)[1]
         return values
 
-    def space(self, program: Program) -> AddressSpace:
-        return AddressSpace(len(program.memory_regions), 32, longest_burst(self.bus_bits // 8))
+    def space(self, regions: int) -> AddressSpace:
+        """What the machine sees of so many regions."""
+        return AddressSpace(regions, 32, longest_burst(self.bus_bits // 8), runs=True)
