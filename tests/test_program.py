@@ -132,3 +132,14 @@ def test_encode_and_decode_go_through_the_ports():
 def test_encode_names_the_inputs_it_wants(given):
     with pytest.raises(DataError, match="image"):
         make_program().encode(given)
+
+
+def test_rows_with_gaps_are_packed_and_unpacked():
+    values = np.arange(-6, 6, dtype=np.int8).reshape(1, 2, 2, 3)
+    binding = Binding("x", 1, 0, TensorType(values.shape, I8), row_bytes=3, row_pitch=4)
+    data = binding.pack(values)
+    assert (binding.dense_size, binding.size, len(data)) == (12, 16, 16)
+    assert data[3::4] == bytes(4)
+    noise = np.frombuffer(data, np.uint8).copy()
+    noise[3::4] = 0xEE
+    np.testing.assert_array_equal(binding.unpack(noise), values)
