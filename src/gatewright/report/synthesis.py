@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,11 @@ def _regions(program: Program) -> Iterator[MemoryRow]:
 
 def _tensor(base: str, kind: str, binding: Binding) -> MemoryRow:
     first, last = binding.offset, binding.offset + binding.size - 1
-    return MemoryRow(first, last, base, f"  {kind}", binding.title, str(binding.type.dtype), binding.type.shape)
+    row = MemoryRow(first, last, base, f"  {kind}", binding.title, str(binding.type.dtype), binding.type.shape)
+    if not binding.row_bytes or binding.row_bytes != binding.type.shape[-1] * binding.type.dtype.storage.itemsize:
+        return row
+    words = binding.row_pitch // binding.type.dtype.storage.itemsize
+    return replace(row, alignment=words, aligned_shape=(*binding.type.shape[:-1], words))
 
 
 def _memory_row(row: MemoryRow) -> tuple[str, ...]:
