@@ -138,25 +138,9 @@ class SegmentWalker(wiring.Component):
         transfer = data.View(TRANSFER, self.commands.p.word)
         segment = self.segments.p
 
-        # stage 1: the instruction, and where its region lies
-        pending = Signal()
-        pending_transfer = Signal(TRANSFER, reset_less=True)
-        pending_base = Signal(ADDRESS_WIDTH, reset_less=True)
-        pending_index = Signal(INDEX_WIDTH, reset_less=True)
         take = Signal()
+        pending, pending_transfer, pending_base, pending_index = self._pending(m, take)
         bits = self.space.bits
-        low = (Array(self.bases.low)[transfer.region] + self.bases.offset)[:32]
-        base = Cat(low, Array(self.bases.high)[transfer.region])[:bits]
-        m.d.comb += self.commands.ready.eq(~pending)  # whatever else goes on: a queue's paths end here
-        with m.If(take):
-            m.d.sync += pending.eq(0)
-        with m.If(self.commands.ready):
-            m.d.sync += [
-                pending.eq(self.commands.valid),
-                pending_transfer.eq(transfer),
-                pending_base.eq(base),
-                pending_index.eq(self.commands.p.index),
-            ]
 
         # stage 2: the nest
         address = Signal(ADDRESS_WIDTH, reset_less=True)
@@ -219,6 +203,27 @@ class SegmentWalker(wiring.Component):
             with m.If(row_done):
                 m.d.sync += [rows_left.eq(rows_left - 1), row_address.eq(next_row)]
         return m
+
+    def _pending(self, m: Module, take: Signal) -> tuple[Signal, data.View, Signal, Signal]:
+        """Stage 1: whether there is an instruction, it, where its region lies, and its index; `take` makes room."""
+        transfer = data.View(TRANSFER, self.commands.p.word)
+        pending = Signal()
+        held = Signal(TRANSFER, name="pending_transfer", reset_less=True)
+        held_base = Signal(ADDRESS_WIDTH, name="pending_base", reset_less=True)
+        index = Signal(INDEX_WIDTH, name="pending_index", reset_less=True)
+        low = (Array(self.bases.low)[transfer.region] + self.bases.offset)[:32]
+        base = Cat(low, Array(self.bases.high)[transfer.region])[: self.space.bits]
+        m.d.comb += self.commands.ready.eq(~pending)  # whatever else goes on: a queue's paths end here
+        with m.If(take):
+            m.d.sync += pending.eq(0)
+        with m.If(self.commands.ready):
+            m.d.sync += [
+                pending.eq(self.commands.valid),
+                held.eq(transfer),
+                held_base.eq(base),
+                index.eq(self.commands.p.index),
+            ]
+        return pending, held, held_base, index
 
 
 class BurstSplitter(wiring.Component):

@@ -26,12 +26,7 @@ __all__ = ["lower"]
 
 
 def lower(
-    graph: Graph,
-    config: ArrayConfig,
-    target: str = "systolic",
-    *,
-    proven: bool = True,
-    rom: bool = False,
+    graph: Graph, config: ArrayConfig, target: str = "systolic", *, proven: bool = True, rom: bool = False
 ) -> Program:
     """Place the values, cut each layer into instructions, order them with tokens, and (unless told not to) prove it.
 
@@ -57,15 +52,8 @@ def lower(
         return type.size * element_bytes(type.dtype)
 
     placement = place(uses, size_of, outputs, config)
-    memory = MemoryMap(
-        graph,
-        outputs,
-        placement.memory,
-        size_of,
-        _ends(graph, roots),
-        alignment=config.bus_bytes if rom else 1,
-        rom=rom,
-    )
+    alignment = config.bus_bytes if rom else 1
+    memory = MemoryMap(graph, outputs, placement.memory, size_of, _ends(graph, roots), alignment, rom=rom)
     emitter = Emitter(config, memory, size_of)
     for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
         if graph.is_constant(name):

@@ -73,8 +73,8 @@ class MemoryMap:
         scratch: Mapping[str, Span],
         size_of: Callable[[str], int],
         ends: Mapping[str, TensorType],
+        alignment: int,
         *,
-        alignment: int = 1,
         rom: bool = False,
     ) -> None:
         self.rom = rom
