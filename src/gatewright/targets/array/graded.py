@@ -17,7 +17,8 @@ __all__ = ["first_pixels", "graded_blocks", "graded_tiles"]
 _BUS_SHARE = 0.75  # of the bus's cycles that carry data
 _TILE_CYCLES = 8  # that a tile costs beside computing, about
 _TRANSFER_CYCLES = 24  # from asking for a transfer to its first byte, about
-_FIRST_ROWS = (1, 2, 4, 8)
+_BURST_CYCLES = 16  # that a burst takes of the bus beside its data, about
+_FIRST_ROWS = (1, 2, 3, 4, 6, 8)
 
 
 def graded_tiles(job: Job, config: ArrayConfig, *, loads: bool, stores: bool) -> list[Tile]:
@@ -95,11 +96,12 @@ def _end(job: Job, config: ArrayConfig, sizes: Sequence[int], loads: bool, store
         row += size
         if loads:
             stop = extent(job, tile).y_stop * job.image.row_bytes
-            loaded, read = loaded + max(0, stop - read) / rate, max(read, stop)
+            loaded, read = loaded + max(0, stop - read) / rate + _BURST_CYCLES, max(read, stop)
         work = -(-tile_pixels(job, tile) // config.rows) * each + _TILE_CYCLES
         if tile.row == 0:  # it begins with the weights of one tile of filters, and ends with those of half of them
-            first = loaded + job.weights.nbytes / len(job.weights) / rate
-            loaded += job.weights.nbytes / rate
+            part = 1 / len(job.weights)
+            first = loaded + part * job.weights.nbytes / rate + 3 * _BURST_CYCLES
+            loaded = first + (1 - part) * job.weights.nbytes / rate + _BURST_CYCLES
             computed = max(first + work, loaded + work / 2)
         else:
             computed = max(computed, loaded) + work
