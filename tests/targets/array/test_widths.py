@@ -1,4 +1,4 @@
-"""Widths of operands, sums and results: what a configuration allows, what a machine refuses, what a network asks for."""
+"""Widths of operands, sums and results: what configurations allow, what a machine refuses, what a network asks for."""
 
 from __future__ import annotations
 

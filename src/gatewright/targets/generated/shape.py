@@ -46,7 +46,8 @@ class Work:
     groups: int = 1
     weighted: bool = True
     image_bytes: int = 0
-    moved_bytes: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def layer_times(work: Work, shapes: Shapes, wish: GeneratedConfig) -> np.ndarray
     rate = wish.bus_bits // 8 * BUS_EFFICIENCY
     # Weights that find no room beside those of the filter tile before, which several tiles of pixels use, wait.
     waiting = np.clip(2 * tile - room, 0, tile) * (tiles * again - 1) * (work.pixels > shapes.rows)
-    bus = (tiles * tile * again + work.moved_bytes) / rate
+    bus = np.maximum(tiles * tile * again + work.read_bytes, work.written_bytes) / rate
     return np.maximum(array + waiting / rate, bus) + drain
 
 
@@ -174,22 +175,31 @@ def work_of(graph: Graph, layer: Layer, wish: GeneratedConfig) -> Work:
     op = node.op
     *outer, channels = node.type.shape
     image = _bytes(graph, node.inputs[0])
-    moved = _moved(graph, layer, wish)
+    read, written = _moved(graph, layer, wish)
     pixels = int(np.prod(outer))
     if isinstance(op, ir.MatMul):
         runs = ((1, graph.type_of(node.inputs[1]).shape[1], 0),)
-        return Work(pixels, channels, runs, image_bytes=image, moved_bytes=moved)
+        return Work(pixels, channels, runs, image_bytes=image, read_bytes=read, written_bytes=written)
     if isinstance(op, ir.Conv2d):
         filters, height, width, group_channels = graph.type_of(node.inputs[1]).shape
         row = (height, (width - 1) * group_channels * op.groups, 1)
         tap = (height * width, 0, 1)
         ways = (row, tap) if op.dilations[1] == 1 else (tap,)
         groups = (filters // op.groups, group_channels, op.groups)
-        return Work(pixels, channels, ways, *groups, image_bytes=image, moved_bytes=moved)
+        return Work(pixels, channels, ways, *groups, image_bytes=image, read_bytes=read, written_bytes=written)
     taps = op.kernel[0] * op.kernel[1] if isinstance(op, ir.AveragePool | ir.MaxPool) else 1
     moves = (taps, 0, 1) if isinstance(op, ir.AveragePool) else (1, 0, 1)
     pixels *= taps if isinstance(op, ir.MaxPool) else 1
-    return Work(pixels, channels, (moves,), groups=channels, weighted=False, image_bytes=image, moved_bytes=moved)
+    return Work(
+        pixels,
+        channels,
+        (moves,),
+        groups=channels,
+        weighted=False,
+        image_bytes=image,
+        read_bytes=read,
+        written_bytes=written,
+    )
 
 
 def _bytes(graph: Graph, name: str) -> int:
@@ -197,12 +207,12 @@ def _bytes(graph: Graph, name: str) -> int:
     return type.size * element_bytes(type.dtype)
 
 
-def _moved(graph: Graph, layer: Layer, wish: GeneratedConfig) -> int:
-    """Bytes of activations that the bus brings and takes away: of the network's ends, and of what does not fit."""
+def _moved(graph: Graph, layer: Layer, wish: GeneratedConfig) -> tuple[int, int]:
+    """Bytes of activations that the bus brings, and takes away: of the network's ends, and of what does not fit."""
     roots = aliases(graph)
     given = {value.name for value in graph.inputs}
     taken = {roots.get(name, name) for name in graph.outputs}
-    moved = [name for name in layer.inputs if roots.get(name, name) in given or _bytes(graph, name) > _share(wish)]
-    if layer.output in taken or _bytes(graph, layer.output) > _share(wish):
-        moved.append(layer.output)
-    return sum(_bytes(graph, name) for name in moved)
+    share = _share(wish)
+    read = [name for name in layer.inputs if roots.get(name, name) in given or _bytes(graph, name) > share]
+    written = _bytes(graph, layer.output)
+    return sum(_bytes(graph, name) for name in read), written if layer.output in taken or written > share else 0
