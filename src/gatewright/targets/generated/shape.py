@@ -131,7 +131,7 @@ def _start_times(works: list[Work], shapes: Shapes, wish: GeneratedConfig) -> np
     if not works:
         return np.zeros(len(shapes.rows))
     work = works[0]
-    weights = _depth(work, shapes) * _power_of_two_at_least(shapes.columns) * work.weighted / 3
+    weights = _tile_bytes(work, shapes, wish) / 3
     return (weights + shapes.rows * work.image_bytes / work.pixels) / (wish.bus_bits // 8 * BUS_EFFICIENCY)
 
 
@@ -141,8 +141,7 @@ def layer_times(work: Work, shapes: Shapes, wish: GeneratedConfig) -> np.ndarray
     tiles = -(-work.filters // shapes.columns)
     drain = drain_distance(shapes.rows, shapes.columns, -(-shapes.columns // shapes.lanes))
     array = -(-work.pixels // shapes.rows) * tiles * np.maximum(depth, drain)
-    weight_bytes = 1 if wish.weight_width <= 8 else 2
-    tile = depth * _power_of_two_at_least(shapes.columns * weight_bytes) * work.weighted
+    tile = _tile_bytes(work, shapes, wish)
     room = wish.weight_bytes or max(wish.memory_bytes // 4, 1024)
     again = np.where(tiles * tile > room, max(1, -(-work.image_bytes // _share(wish))), 1)
     rate = wish.bus_bits // 8 * BUS_EFFICIENCY
@@ -150,6 +149,12 @@ def layer_times(work: Work, shapes: Shapes, wish: GeneratedConfig) -> np.ndarray
     waiting = np.clip(2 * tile - room, 0, tile) * (tiles * again - 1) * (work.pixels > shapes.rows)
     bus = np.maximum(tiles * tile * again + work.read_bytes, work.written_bytes) / rate
     return np.maximum(array + waiting / rate, bus) + drain
+
+
+def _tile_bytes(work: Work, shapes: Shapes, wish: GeneratedConfig) -> np.ndarray:
+    """Bytes of the weights of a tile of filters."""
+    weight_bytes = 1 if wish.weight_width <= 8 else 2
+    return _depth(work, shapes) * _power_of_two_at_least(shapes.columns * weight_bytes) * work.weighted
 
 
 def _depth(work: Work, shapes: Shapes) -> np.ndarray:
