@@ -24,8 +24,9 @@ from gatewright.emit import emit, load_build, read_report, write_report
 from gatewright.engines import DEFAULT_MEMORY, Engine, RunOptions
 from gatewright.engines import run as run_build
 from gatewright.errors import ConfigError, GatewrightError
+from gatewright.frontends.models import read_model
 from gatewright.inputs import read_inputs
-from gatewright.quantize import QuantiseOptions, parse_bits
+from gatewright.quantize import QuantiseOptions, WidthBudget, choose_widths, parse_bits, read_widths
 from gatewright.report import render_report, render_targets, report_figures, support_page
 from gatewright.schedule import conv_command, simulate_command
 from gatewright.targets import get_target, targets
@@ -51,6 +52,17 @@ Calibration = Annotated[
 ]
 Bits = Annotated[str | None, typer.Option(help="Widths of activations and weights, such as a8w8, to quantise with.")]
 Scales = Annotated[Literal["pow2", "float"] | None, typer.Option(help="Kind of scales to quantise with.")]
+Widths = Annotated[
+    list[str] | None,
+    typer.Option("--widths", metavar="LAYER=a4w8|FILE", help="Widths of single layers, or a TOML file; repeatable."),
+]
+MostLoss = Annotated[
+    float | None,
+    typer.Option("--max-loss", metavar="SHARE", help="Choose widths that lose at most this share of accuracy."),
+]
+Labels = Annotated[
+    Path | None, typer.Option("--labels", metavar="Y.npy", help="Classes of the calibration samples, for --max-loss.")
+]
 Batch = Annotated[int | None, typer.Option(min=1, help="Size of a first dimension that the model leaves open.")]
 Inputs = Annotated[list[str] | None, typer.Option("-i", "--input", metavar="[NAME=]X.npy", help="Inputs; repeatable.")]
 Memory = Annotated[str, typer.Option(help="The memory that is simulated behind the bus.")]
@@ -79,10 +91,13 @@ def compile_command(
     calibrate: Calibration = None,
     bits: Bits = None,
     scales: Scales = None,
+    widths: Widths = None,
+    max_loss: MostLoss = None,
+    labels: Labels = None,
     batch: Batch = None,
 ) -> None:
     """Compile a model and write the build folder."""
-    request = _Request(model, target, config, settings, calibrate, bits, scales, batch)
+    request = _Request(model, target, config, settings, calibrate, bits, scales, widths, max_loss, labels, batch)
     with _progress() as show:
         show("compiling", 0)
         build = request.compile()
@@ -129,6 +144,9 @@ def verify_command(
     calibrate: Calibration = None,
     bits: Bits = None,
     scales: Scales = None,
+    widths: Widths = None,
+    max_loss: MostLoss = None,
+    labels: Labels = None,
     batch: Batch = None,
     inputs: Inputs = None,
     count: Annotated[int, typer.Option(min=1, help="Batches of random inputs, when none are given.")] = 1,
@@ -138,7 +156,7 @@ def verify_command(
     clock: Clock = None,
 ) -> None:
     """Compile a model, run it on all three engines and in ONNX Runtime, and compare."""
-    request = _Request(model, target, config, settings, calibrate, bits, scales, batch)
+    request = _Request(model, target, config, settings, calibrate, bits, scales, widths, max_loss, labels, batch)
     arrays = read_inputs(inputs) if inputs else None
     with _progress() as show:
         show("compiling", 0)
@@ -237,11 +255,23 @@ class _Request:
     calibrate: list[str] | None
     bits: str | None
     scales: Literal["pow2", "float"] | None
+    widths: list[str] | None
+    max_loss: float | None
+    labels: Path | None
     batch: int | None
 
     def compile(self) -> Build:
-        values = _read_config(self.config, self.settings)
-        return compile_model(self.model, self.target, values, self._samples(), self._options(), self.batch)
+        values, options = _read_config(self.config, self.settings), self._options()
+        if self.max_loss is not None:
+            options = self._choose(self.max_loss, options)
+        return compile_model(self.model, self.target, values, self._samples(), options, self.batch)
+
+    def _choose(self, loss: float, options: QuantiseOptions | None) -> QuantiseOptions:
+        """The options with widths chosen for each layer, which are shown beside the command's own output."""
+        labels = None if self.labels is None else _read_labels(self.labels)
+        choice = choose_widths(read_model(self.model), self._samples(), WidthBudget(loss), options, labels)
+        Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH).print(choice.table())
+        return choice.options
 
     def _samples(self) -> np.ndarray | dict[str, np.ndarray] | None:
         if not self.calibrate:
@@ -250,10 +280,17 @@ class _Request:
         return arrays if isinstance(arrays, dict) else arrays[0]
 
     def _options(self) -> QuantiseOptions | None:
-        if self.bits is None and self.scales is None:
+        if self.labels is not None and self.max_loss is None:
+            raise ConfigError("--labels must be given with --max-loss")
+        if self.bits is None and self.scales is None and not self.widths:
             return None
-        activation_bits, weight_bits = parse_bits(self.bits or "a8w8")
-        return QuantiseOptions(activation_bits, weight_bits, scales=self.scales or "float")
+        bits, layers = parse_bits(self.bits or "a8w8"), read_widths(self.widths or [])
+        return QuantiseOptions(*bits, scales=self.scales or "float", layers=layers)
+
+
+def _read_labels(path: Path) -> np.ndarray:
+    arrays = read_inputs([str(path)])
+    return next(iter(arrays.values())) if isinstance(arrays, dict) else arrays[0]
 
 
 def _read_config(path: Path | None, settings: Sequence[str] | None) -> dict[str, Any]:

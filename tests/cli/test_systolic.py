@@ -47,6 +47,24 @@ def test_verify_says_equal(capsys, samples):
     assert report["counters"]["read_beats"] * report["bus_bytes"] >= report["compulsory_bytes"] - 10
 
 
+def test_widths_are_given_and_chosen(capsys, samples, tmp_path):
+    given = tmp_path / "widths.toml"
+    given.write_text('[layers]\nfc3 = "a8w5"\n')
+    options = ["--calibrate", samples, "--widths", given, "--widths", "conv1=a8w8", "--max-loss", "1"]
+    status, _, err = run(capsys, "compile", LENET, "--target", "systolic", *options, "-o", tmp_path / "b")
+    assert status == 0
+    assert "allowed" in err
+    report = json.loads((tmp_path / "b" / "quantisation.json").read_text())
+    widths = {layer["name"]: layer["weights"]["bits"] for layer in report["layers"] if layer["weights"]}
+    assert widths == {"conv1": 8, "conv2": 2, "fc1": 2, "fc2": 2, "fc3": 5}
+
+
+def test_labels_are_for_a_choice(capsys, samples, tmp_path):
+    options = ["--calibrate", samples, "--labels", samples]
+    status, _, err = run(capsys, "compile", LENET, "--target", "systolic", *options, "-o", tmp_path / "b")
+    assert (status, err) == (2, "error: --labels must be given with --max-loss\n")
+
+
 def test_a_pretrained_network(capsys, shared_models):
     model = shared_models / "mlperf_tiny" / "resnet8_int8.onnx"
     status, out, _ = run(capsys, "verify", model, "--target", "systolic", "--json")

@@ -17,8 +17,8 @@ def test_parse_bits(text: str, bits: tuple[int, int]) -> None:
         ("w8a8", "bits must be written like a8w8 (activations, weights), not 'w8a8'"),
         ("", "bits must be written like a8w8"),
         ("a8w8w8", "not 'a8w8w8'"),
-        ("a16w8", "activation bits in 'a16w8' must be from 2 to 8, not 16"),
-        ("a8w1", "weight bits in 'a8w1' must be from 2 to 8, not 1"),
+        ("a9w8", "activation bits in 'a9w8' must be from 2 to 8, or 16, not 9"),
+        ("a8w1", "weight bits in 'a8w1' must be from 2 to 8, or 16, not 1"),
     ],
 )
 def test_parse_bits_refuses(text: str, message: str) -> None:
@@ -30,13 +30,16 @@ def test_parse_bits_refuses(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"activation_bits": 9}, "activation_bits must be a whole number from 2 to 8, not 9"),
-        ({"weight_bits": 1}, "weight_bits must be a whole number from 2 to 8, not 1"),
-        ({"weight_bits": "8"}, "weight_bits must be a whole number from 2 to 8, not '8'"),
+        ({"activation_bits": 9}, "activation_bits must be a whole number from 2 to 8, or 16, not 9"),
+        ({"weight_bits": 1}, "weight_bits must be a whole number from 2 to 8, or 16, not 1"),
+        ({"weight_bits": "8"}, "weight_bits must be a whole number from 2 to 8, or 16, not '8'"),
         ({"scales": "log"}, "scales must be one of float, pow2, not 'log'"),
         ({"calibration": "entropy"}, "calibration must be one of auto, minmax, percentile, mse, not 'entropy'"),
         ({"activation_type": "int16"}, "activation_type must be one of uint8, int8, not 'int16'"),
-        ({"layers": {"conv1": (8, 9)}}, "weight bits of layer 'conv1' must be a whole number from 2 to 8, not 9"),
+        (
+            {"layers": {"conv1": (8, 9)}},
+            "weight bits of layer 'conv1' must be a whole number from 2 to 8, or 16, not 9",
+        ),
         ({"percentile": 50}, "percentile must be above 50 and at most 100, not 50"),
     ],
 )

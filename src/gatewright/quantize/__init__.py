@@ -5,20 +5,35 @@ which ONNX Runtime can execute, and the importer of quantised models does the re
 """
 
 from gatewright.quantize.accuracy import accuracy
+from gatewright.quantize.choice import ChosenLayer, Sensitivity, WidthChoice
+from gatewright.quantize.choose import Loss, WidthBudget, choose_widths, top1_loss
 from gatewright.quantize.options import QuantiseOptions, parse_bits
 from gatewright.quantize.pipeline import quantise, quantise_model
 from gatewright.quantize.report import Agreement, LayerReport, QuantisationReport, WeightReport
 from gatewright.quantize.samples import Samples
+from gatewright.quantize.widths import read_widths
+from gatewright.quantize.work import Cost, LayerWork, bit_operations
 
 __all__ = [
     "Agreement",
+    "ChosenLayer",
+    "Cost",
     "LayerReport",
+    "LayerWork",
+    "Loss",
     "QuantisationReport",
     "QuantiseOptions",
     "Samples",
+    "Sensitivity",
     "WeightReport",
+    "WidthBudget",
+    "WidthChoice",
     "accuracy",
+    "bit_operations",
+    "choose_widths",
     "parse_bits",
     "quantise",
     "quantise_model",
+    "read_widths",
+    "top1_loss",
 ]

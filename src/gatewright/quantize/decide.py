@@ -1,7 +1,7 @@
 """Every number of the quantised network: encodings of activations, integer weights and biases."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,16 +15,38 @@ from gatewright.quantize.qdq import Decisions
 from gatewright.quantize.scales import Encoding, choose_encoding, coarsen
 from gatewright.quantize.weights import QuantisedWeights, quantise_weights
 
-__all__ = ["decide"]
+__all__ = ["Observed", "decide", "decide_from", "observe"]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What samples show of a network: the range of every tensor that decides an encoding, means for each product."""
+
+    plan: Plan
+    statistics: Mapping[str, Statistics]
+    means: Mapping[str, np.ndarray]
 
 
 def decide(network: Network, samples: Mapping[str, np.ndarray], options: QuantiseOptions) -> Decisions:
     """Choose every encoding and quantise every weight, from checked samples."""
+    return decide_from(network, observe(network, samples, options), options)
+
+
+def observe(network: Network, samples: Mapping[str, np.ndarray], options: QuantiseOptions | None = None) -> Observed:
+    """Run the float network; with options, what they have no use for is left out."""
     plan = make_plan(network)
-    _expect_layers(plan, options)
+    if options is not None:
+        _expect_layers(plan, options)
     statistics = calibrate(network, samples, [name for names in plan.sources.values() for name in names])
+    return Observed(plan, statistics, _means(network, plan, samples, options))
+
+
+def decide_from(network: Network, observed: Observed, options: QuantiseOptions) -> Decisions:
+    """Choose every encoding and quantise every weight."""
+    plan, statistics = observed.plan, observed.statistics
+    _expect_layers(plan, options)
     leaders = {leader: _encode_group(network, plan, leader, statistics, options) for leader in plan.sources}
-    means = _means(network, plan, samples, options)
+    means = {name: mean for name, mean in observed.means.items() if options.corrects_bias(options.widths(name)[1])}
     while True:
         encodings = {name: leaders[plan.leader[name]] for name in plan.encoded}
         weights = {
@@ -100,13 +122,13 @@ def _encode_operands(
 
 
 def _means(
-    network: Network, plan: Plan, samples: Mapping[str, np.ndarray], options: QuantiseOptions
+    network: Network, plan: Plan, samples: Mapping[str, np.ndarray], options: QuantiseOptions | None
 ) -> dict[str, np.ndarray]:
     """For each product, the mean of what each of its weights multiplies, to be broadcast to the weights."""
     corrected = [
         product
         for product in plan.products
-        if options.corrects_bias(options.widths(product.node)[1])
+        if (options is None or options.corrects_bias(options.widths(product.node)[1]))
         # A MatMul without an addition has nowhere to put a bias.
         and not (product.bias is None and network.node(product.node).op_type == "MatMul")
     ]

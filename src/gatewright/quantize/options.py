@@ -7,9 +7,12 @@ from typing import Literal, get_args
 
 from gatewright.errors import ConfigError
 
-__all__ = ["BITS", "QuantiseOptions", "parse_bits"]
+__all__ = ["WIDTHS", "QuantiseOptions", "parse_bits"]
 
-BITS = range(2, 9)
+WIDTHS = (*range(2, 9), 16)
+"""What activations and weights may have; 16 where the sums still fit the accumulator."""
+
+_BYTE = 8
 
 Scales = Literal["float", "pow2"]
 Calibration = Literal["auto", "minmax", "percentile", "mse"]
@@ -30,7 +33,8 @@ class QuantiseOptions:
     `bias_correction` adds the mean error that rounding the weights causes to the bias; None does so below 8 bits.
     `output_bits` is the least width of what leaves the network: nothing multiplies it, so it need not be narrow.
     `layers` gives single nodes with weights widths of their own, `{"conv1": (8, 8)}`: of the activation they read, and
-    of their weights. An activation that several layers read has the greatest of their widths.
+    of their weights. An activation that several layers read has the greatest of their widths. Values of 16 bits have
+    the 16-bit type of the same sign as `activation_type`.
     """
 
     activation_bits: int = 8
@@ -80,13 +84,13 @@ class QuantiseOptions:
 
     def corrects_bias(self, weight_bits: int) -> bool:
         """Whether the mean error of weights of this width goes into the bias."""
-        return weight_bits < BITS[-1] if self.bias_correction is None else self.bias_correction
+        return weight_bits < _BYTE if self.bias_correction is None else self.bias_correction
 
     def method(self, bits: int) -> Calibration:
         """The calibration method for values of the given width, never `auto`."""
         if self.calibration != "auto":
             return self.calibration
-        return "minmax" if bits == BITS[-1] and not self.dyadic else "mse"
+        return "minmax" if bits >= _BYTE and not self.dyadic else "mse"
 
 
 def parse_bits(text: str) -> tuple[int, int]:
@@ -96,11 +100,11 @@ def parse_bits(text: str) -> tuple[int, int]:
         raise ConfigError(f"bits must be written like a8w8 (activations, weights), not {text!r}")
     activation, weight = int(match[1]), int(match[2])
     for name, bits in (("activation", activation), ("weight", weight)):
-        if bits not in BITS:
-            raise ConfigError(f"{name} bits in {text!r} must be from {BITS[0]} to {BITS[-1]}, not {bits}")
+        if bits not in WIDTHS:
+            raise ConfigError(f"{name} bits in {text!r} must be from 2 to 8, or 16, not {bits}")
     return activation, weight
 
 
 def _expect_width(name: str, value: object) -> None:
-    if not isinstance(value, int) or value not in BITS:
-        raise ConfigError(f"{name} must be a whole number from {BITS[0]} to {BITS[-1]}, not {value!r}")
+    if not isinstance(value, int) or value not in WIDTHS:
+        raise ConfigError(f"{name} must be a whole number from 2 to 8, or 16, not {value!r}")

@@ -16,6 +16,8 @@ from gatewright.quantize.weights import QuantisedWeights
 
 __all__ = ["Decisions", "insert"]
 
+_WIDE_DOMAIN = "com.microsoft"  # ONNX's own operators take 16 bits from opset 21 on only
+_WIDE = (np.uint16, np.int16)
 _IR_VERSION = 10  # the first in which nodes have metadata
 
 
@@ -36,8 +38,9 @@ def insert(network: Network, decisions: Decisions) -> onnx.ModelProto:
     1. An activation `t` becomes `t.float → QuantizeLinear → t.integers → DequantizeLinear → t`; what only carries
        values over leaves them as they are. A graph input keeps its name and is read as `t.dequantised`. Below the
        stored type's width a Clip stands in front.
-    2. Weights become int8 constants, a bias an int32 constant with scale `input scale · weight scale`.
+    2. Weights become int8 or int16 constants, a bias an int32 constant with scale `input scale · weight scale`.
     3. Bounds and rounding stand in the metadata of QuantizeLinear.
+    4. What has 16 bits is of ONNX Runtime's domain, whose operators take it at any opset.
     """
     writer = _Writer(network, decisions)
     for name in network.inputs:
@@ -53,6 +56,8 @@ def insert(network: Network, decisions: Decisions) -> onnx.ModelProto:
     read = {name for node in writer.nodes for name in node.input}
     kept = [tensor for tensor in network.model.graph.initializer if tensor.name in read]
     model.graph.initializer.extend([*kept, *writer.tensors])
+    if any(node.domain == _WIDE_DOMAIN for node in writer.nodes):
+        model.opset_import.append(helper.make_opsetid(_WIDE_DOMAIN, 1))
     onnx.checker.check_model(model)
     return model
 
@@ -67,6 +72,7 @@ class _Writer:
         self._products = {product.node: product for product in decisions.plan.products}
         self._biases: dict[str, dict[str, str]] = {}  # of nodes that add a product's bias: which operand becomes which
         self._operands: dict[str, str] = {}
+        self._types: dict[str, type] = {}  # of the constants made here
 
     def copy(self, node: onnx.NodeProto) -> None:
         """Append a node that reads dequantised values, and the quantisation of what it makes."""
@@ -126,7 +132,8 @@ class _Writer:
         stem = node.name
         axis = product.axis if per_channel else None
         operands = [self._dequantised(f"{stem}.weight", integers, weights.scales, axis)]
-        _annotate(self.nodes[-1], _bounds(weights.bits < 8, weights.low, weights.high))
+        stored = np.iinfo(weights.integers.dtype)
+        _annotate(self.nodes[-1], _bounds(weights.low > stored.min, weights.low, weights.high))
         if weights.bias is not None:
             scales = weights.scales * x.scale
             bias = self._dequantised(f"{stem}.bias", weights.bias, scales, 0 if per_channel else None)
@@ -157,10 +164,13 @@ class _Writer:
 
     def _constant(self, name: str, array: np.ndarray | np.generic) -> str:
         self.tensors.append(numpy_helper.from_array(np.asarray(array), name))
+        self._types[name] = np.asarray(array).dtype.type
         return name
 
     def _node(self, kind: str, inputs: list[str], output: str, name: str) -> onnx.NodeProto:
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=name))
+        wide = kind in ("QuantizeLinear", "DequantizeLinear") and self._types.get(inputs[2]) in _WIDE
+        domain = _WIDE_DOMAIN if wide else ""
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=name, domain=domain))
         return self.nodes[-1]
 
 

@@ -174,7 +174,7 @@ def _decibel(signal: float, noise: float) -> float | None:
 
 def _row(layer: LayerReport) -> tuple[str, ...]:
     encoding, weights, agreement = layer.encoding, layer.weights, layer.agreement
-    kind = f"{'u' if encoding.dtype == 'uint8' else 'i'}{encoding.bits} zero {encoding.zero}"
+    kind = f"{'u' if encoding.dtype.startswith('u') else 'i'}{encoding.bits} zero {encoding.zero}"
     width = f"i{weights.bits}" if weights else ""
     scales = (
         "" if weights is None else " to ".join(f"{s:.3g}" for s in sorted({min(weights.scales), max(weights.scales)}))

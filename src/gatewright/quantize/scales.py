@@ -18,7 +18,7 @@ _EXPONENTS = 5  # candidates below the power of two that covers everything
 
 @dataclass(frozen=True)
 class Encoding:
-    """`real = (integer - zero) · scale`, integers from `low` to `high`, stored as `dtype` (uint8 or int8)."""
+    """`real = (integer - zero) · scale`, integers from `low` to `high`, stored as `dtype` (uint8, int16, ...)."""
 
     scale: float
     zero: int
@@ -130,4 +130,5 @@ def _free_zero(real_low: float, scale: float, bits: int, options: QuantiseOption
 def _encoding(scale: float, zero: int, bits: int, options: QuantiseOptions) -> Encoding:
     low, high = _bounds(bits, options)
     smallest = float(np.finfo(np.float32).tiny)
-    return Encoding(max(float(np.float32(scale)), smallest), zero, low, high, options.activation_type)
+    dtype = options.activation_type if bits <= 8 else options.activation_type.replace("8", "16")
+    return Encoding(max(float(np.float32(scale)), smallest), zero, low, high, dtype)

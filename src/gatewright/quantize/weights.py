@@ -11,12 +11,14 @@ from gatewright.quantize.scales import Encoding
 __all__ = ["ACCUMULATOR_BITS", "QuantisedWeights", "quantise_weights"]
 
 ACCUMULATOR_BITS = 32
+_WIDE_ACCUMULATOR_BITS = 64  # where both operands have more than 8 bits
 
 _STEPS = 60  # candidates of the search for the least error
 _SMALLEST = 0.3  # of the largest weight, which the search may cut the range down to
 _EXPONENTS = 4  # candidates below the power of two that covers everything
 _SPREAD = 2.0**-16  # the smallest scale of a tensor's channels, as a share of the largest
 _BIAS = 2.0**24  # steps of the sum: enough for any bias, and float32 holds it exactly
+_WIDE_BIAS = 2.0**31 - 1  # steps of a sum in a wide accumulator are so fine that a bias has more of them
 _CHUNK = 1 << 22  # elements the search looks at together
 
 
@@ -69,7 +71,7 @@ def quantise_weights(
     groups = rows if options.channelwise else rows.reshape(1, -1)
     scales = _search(groups, low, high, options.dyadic) if search else _largest(groups) / high
     scales = _representable(np.maximum(scales, (scales.max() or 1.0) * _SPREAD), options)
-    room = _room(_round(rows, scales, lowest, high), x)
+    room = _room(_round(rows, scales, lowest, high), x, wide=bits > 8 and x.bits > 8)
     if bias is not None:
         least = np.abs(bias.astype(np.float64)) / (room * x.scale)
         least = least if options.channelwise else least.max(keepdims=True)
@@ -79,7 +81,8 @@ def quantise_weights(
         lost = (rows - integers * scales[:, None]).reshape(weights.shape) * means
         bias = bias + lost.reshape(len(rows), -1).sum(axis=1)
     steps = None if bias is None else _integer_bias(bias, x.scale * scales, room, options)
-    return QuantisedWeights(integers.reshape(weights.shape).astype(np.int8), scales, steps, low, high)
+    stored = integers.reshape(weights.shape).astype(np.int8 if bits <= 8 else np.int16)
+    return QuantisedWeights(stored, scales, steps, low, high)
 
 
 def _round(rows: np.ndarray, scales: np.ndarray, low: int, high: int) -> np.ndarray:
@@ -122,16 +125,17 @@ def _squared_error(rows: np.ndarray, scales: np.ndarray, low: int, high: int) ->
     return total
 
 
-def _room(integers: np.ndarray, x: Encoding) -> np.ndarray:
+def _room(integers: np.ndarray, x: Encoding, wide: bool) -> np.ndarray:
     """What the bias of each channel may reach: what the accumulator has left beside the largest sum of products."""
+    accumulator_bits = _WIDE_ACCUMULATOR_BITS if wide else ACCUMULATOR_BITS
     largest_sum = np.abs(integers).sum(axis=1) * max(x.high - x.zero, x.zero - x.low)
-    room = 2.0 ** (ACCUMULATOR_BITS - 1) - 2 - largest_sum
+    room = 2.0 ** (accumulator_bits - 1) - 2 - largest_sum
     if room.min() <= 0:
         raise ModelError(
-            f"sums of {integers.shape[1]} products must fit an accumulator of {ACCUMULATOR_BITS} bits, "
+            f"sums of {integers.shape[1]} products must fit an accumulator of {accumulator_bits} bits, "
             f"not reach {largest_sum.max():.0f}; quantise with fewer bits"
         )
-    return np.minimum(room, _BIAS)
+    return np.minimum(room, _WIDE_BIAS if wide else _BIAS)
 
 
 def _power_of_two_above(values: np.ndarray) -> np.ndarray:

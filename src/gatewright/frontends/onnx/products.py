@@ -10,7 +10,7 @@ from gatewright.frontends.onnx.exact import ExactTarget, Sums, add_exact_requant
 from gatewright.frontends.onnx.layout import View
 from gatewright.frontends.onnx.thresholds import Fit
 from gatewright.frontends.onnx.values import Integer, Real, Scaled, Target, add_requantise
-from gatewright.ir import I32, Conv2d, IntType, MatMul
+from gatewright.ir import I32, I64, Conv2d, IntType, MatMul
 from gatewright.ir.products import signed_sums
 
 __all__ = ["Convolution", "IntegerSum", "MatrixProduct", "Product", "weight_type"]
@@ -79,6 +79,13 @@ class Product(Real):
     def leaky(self, negative_shift: int) -> "Product":
         """The product with negative numbers divided by `2^negative_shift`."""
         return replace(self, negative_shift=negative_shift)
+
+    def accumulator(self, context: Context) -> IntType:
+        """The type of the sum: i32, or i64 where both operands have more than 8 bits and their sums need it."""
+        if min(context.type_of(self.x.value).dtype.width, self.weight_dtype.width) <= 8:
+            return I32
+        low, high = self._sum_bounds(context)
+        return I32 if I32.holds(2 * int(low.min()), 2 * int(high.max())) else I64
 
     @property
     def plain(self) -> bool:
@@ -191,6 +198,7 @@ class Convolution(Product):
             dilations=self.dilations,
             groups=self.groups,
             x_zero=self.x_zero,
+            accumulator=self.accumulator(context),
         )
         value = _add(context, self, op, x, self.weights, bias)
         batch, height, width, channels = context.type_of(value).shape
@@ -213,7 +221,8 @@ class MatrixProduct(Product):
         return self._product(context, context.materialise(self.x), self.weights, bias)
 
     def _product(self, context: Context, x: str, weights: np.ndarray, bias: np.ndarray | None) -> View:
-        return View.of(_add(context, self, MatMul(x_zero=self.x_zero), x, weights, bias), self.shape)
+        op = MatMul(x_zero=self.x_zero, accumulator=self.accumulator(context))
+        return View.of(_add(context, self, op, x, weights, bias), self.shape)
 
 
 @dataclass(frozen=True, eq=False)
