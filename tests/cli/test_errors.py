@@ -130,7 +130,7 @@ def test_operators_the_machine_does_not_run(fails, wide, tmp_path):
         (["--set", "fast=perhaps"], "fast must be true or false, not 'perhaps'"),
         (["--set", "lane=3"], "fake has no parameter 'lane'; it has lanes, fast, flavour"),
         (["--set", "lanes"], "--set must be given key=value, not 'lanes'"),
-        (["--bits", "a9w8"], "must be from 2 to 8, not 9"),
+        (["--bits", "a9w8"], "must be from 2 to 8, or 16, not 9"),
         (["--bits", "8"], "bits must be written like a8w8"),
         (["--calibrate", "nowhere.npy"], "Cannot read the array nowhere.npy"),
         (["--batch", "2"], "input 'x' has a fixed batch of 1, not 2"),
