@@ -1,6 +1,6 @@
-"""A small image classifier, tensor by tensor: 3 x 3 convolutions with 64 filters, pooling, two dense layers, 8 bits.
+"""A small image classifier, tensor by tensor: 3 x 3 convolutions with 64 filters, pooling, two dense layers, 8 bits (or 16).
 
-    python examples/ng/hello.py [--no-simulation]
+    python examples/ng/hello.py [--bits 16] [--no-simulation]
 
 It is the first network of NNgen's documentation in this project's words, with random weights. The script writes the
 network down, quantises it, evaluates it in integers, compares with real numbers, and makes an accelerator of 36
@@ -27,6 +27,16 @@ class Widths:
     bias: ng.dtype_info = ng.int32
     scale: ng.dtype_info = ng.int8
     total: ng.dtype_info = ng.int32
+
+    @classmethod
+    def of(cls, bits: int) -> "Widths":
+        """All elements of 8 bits, or of 16: biases too, then, with sums of 64."""
+        return cls() if bits == 8 else cls(ng.int16, ng.int16, ng.int16, ng.int16, ng.int64)
+
+    @property
+    def most(self) -> int:
+        """The largest integer of the image."""
+        return (1 << (self.activation.width - 1)) - 1
 
     @property
     def one(self) -> int:
@@ -99,15 +109,16 @@ def run(accelerator: ng.Accelerator, image: ng.placeholder, scores: ng.matmul, p
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="bits of activations and weights")
     parser.add_argument("--no-simulation", action="store_true", help="stop when the accelerator is made")
     arguments = parser.parse_args()
 
-    widths = Widths()
+    widths = Widths.of(arguments.bits)
     layers = describe(widths)
     image, scores = layers[0].args[0], layers[-1]
     set_values(layers)
     random = np.random.default_rng(1)
-    pixels = np.clip(np.rint(random.normal(size=image.shape) * widths.one / 3), -127, 127).astype(np.int64)
+    pixels = np.clip(np.rint(random.normal(size=image.shape) * widths.one / 3), -widths.most, widths.most).astype(np.int64)
     exact = as_real_numbers(layers, pixels / widths.one)
 
     ng.quantize([scores], {"image": widths.one}, num_samples=4)

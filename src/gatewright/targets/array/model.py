@@ -213,8 +213,8 @@ class Machine:
     def _at(self, memory: Memory, address: np.ndarray, size: int) -> np.ndarray:
         """Elements of `size` bytes."""
         data = self.scratch[memory]
-        if size == 1:
-            return data.view(np.int8)[address % _SPACE % len(data)]
+        if size == 1 or not (address % size).any():
+            return data.view(_ELEMENTS[size])[address % _SPACE % len(data) // size]
         places = address[..., None] + np.arange(size)
         return data[places % _SPACE % len(data)].view(_ELEMENTS[size])[..., 0]
 

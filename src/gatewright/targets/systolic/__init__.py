@@ -1,4 +1,4 @@
-"""The systolic machine: an output-stationary array with im2col in hardware, W8A8."""
+"""The systolic machine: an output-stationary array with im2col in hardware."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SystolicTarget(Target[ArrayConfig]):
     """See `docs/machines/systolic.md`."""
 
     name: ClassVar[str] = "systolic"
-    summary: ClassVar[str] = "output-stationary array of rows x columns, W8A8, dyadic or multiplier requantisation"
+    summary: ClassVar[str] = "output-stationary array of rows x columns, up to 16 bits, dyadic or multiplier requantisation"
     config_type: ClassVar[type] = ArrayConfig
     supports: ClassVar[Support] = SUPPORT
     passes: ClassVar[tuple[Pass, ...]] = (to_signed,)
