@@ -36,13 +36,13 @@ __all__ = [
 OPERAND_LATENCY = GATHER_LATENCY + READ_LATENCY
 """From a step to the windows of its operands."""
 
-PRODUCT_LATENCY = 4
-"""From windows to products: element, difference to the zero point, product in two stages."""
+PRODUCT_LATENCY = 3
+"""From windows to products: element, difference to the zero point, product."""
 
 
 def sum_latency(config: ArrayConfig) -> int:
     """From a step to the sum that it completes."""
-    return OPERAND_LATENCY + PRODUCT_LATENCY + config.vector_product_shift + config.vector_affine + 1
+    return OPERAND_LATENCY + PRODUCT_LATENCY + 2 * config.vector_product_shift + 1
 
 
 def vector_latency(config: ArrayConfig) -> int:

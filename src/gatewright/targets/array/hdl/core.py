@@ -1,5 +1,6 @@
 """The core: scratchpads, feed, array, post unit, and the commands that drive them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import *
@@ -117,7 +118,7 @@ class Core(wiring.Component):
         ]
         return set_post, set_range
 
-    def _accept(self, m: Module, operations: list[tuple[int, Value, Value]]) -> None:
+    def _accept(self, m: Module, operations: Sequence[tuple[int, Value, Value]]) -> None:
         """Take the command if its operation's condition holds, and tell the operation so."""
         commands = self.port.commands
         with m.Switch(commands.payload[: HEADER["opcode"].width]):

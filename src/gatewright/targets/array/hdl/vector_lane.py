@@ -72,62 +72,42 @@ class VectorLane(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        product, half, amount = self._product(m)
-        total = self._accumulate(m, product, half)
+        total, amount = self._accumulate(m)
         sum, mul, shift = self._scale(m, total, amount)
         value = self._convert(m, sum, mul, shift)
         m.d.comb += self.result.eq(self._look_up(m, value) if self.config.vector_table else value)
         return m
 
-    def _product(self, m: Module) -> tuple[Value, Value, Value]:
-        """Product, what is to be added to round it, and b as an amount to shift by."""
+    def _operands(self, m: Module) -> tuple[Value, Value, Value]:
+        """Differences of a and b to their zero points, and what a is multiplied by."""
         config, settings = self.config, self.settings
-        a = delayed(m, delayed(m, self.a, 1, "a") - settings.a_zero, 1, "difference_a")
-        now = Const(1, signed(2))
-        if config.vector_operand:
-            now = delayed(m, self.b, 1, "b") - settings.b_zero
-        b = delayed(m, now, 1, "difference_b")
-        factor = settings.factor if config.vector_affine else Const(1, signed(2))
-        product = delayed(m, a * delayed(m, Mux(settings.by_factor, factor, now), 1, "factor"), 2, "product")
-        half: Value = Const(0, 1)
-        if config.vector_product_shift:
-            product, half = self._shift_product(m, product)
-        if config.vector_affine:
-            other = delayed(m, b * settings.mul_b, 2 + config.vector_product_shift, "other")
-            product = delayed(m, product + other, 1, "both")
-            half = delayed(m, half, 1, "half_of_both")
-        return product, half, self._amount(m, b)
+        a = delayed(m, self.a, 1, "a") - settings.a_zero
+        b = delayed(m, self.b, 1, "b") - settings.b_zero if config.vector_operand else Const(1, signed(2))
+        factor = Mux(settings.by_factor, settings.factor if config.vector_affine else Const(1, signed(2)), b)
+        return (
+            delayed(m, a, 1, "difference_a"),
+            delayed(m, b, 1, "difference_b"),
+            delayed(m, factor, 1, "factor"),
+        )
 
-    def _amount(self, m: Module, b: Value) -> Value:
-        """b within 0..63, as late as the sum."""
-        config = self.config
-        amount = Signal(6)
-        if not config.vector_shift:
-            return amount
-        with m.If(b > numerics.MAX_SHIFT):
-            m.d.comb += amount.eq(numerics.MAX_SHIFT)
-        with m.Elif(b > 0):
-            m.d.comb += amount.eq(b)
-        return delayed(m, amount, 3 + config.vector_product_shift + config.vector_affine, "amount")
+    def _accumulate(self, m: Module) -> tuple[Value, Value]:
+        """Sum, maximum or last, and b as an amount to shift by.
 
-    def _shift_product(self, m: Module, product: Value) -> tuple[Value, Value]:
-        doubled = Signal(signed(len(product) + 1))
-        shifted = Signal.like(doubled, reset_less=True)
-        m.d.comb += doubled.eq(product << 1)
-        m.d.sync += shifted.eq(doubled >> self.settings.product_shift)
-        return shifted[1:].as_signed(), shifted[0]
-
-    def _accumulate(self, m: Module, product: Value, half: Value) -> Value:
+        Product and sum without a shift between them, and no more than 48 bits, are the registers of one DSP.
+        """
         config, settings, accumulate = self.config, self.settings, self.accumulate
-        element = 8 * config.vector_operand_bytes + 2
-        sum = Signal(signed(max(config.vector_sum_width, element)), reset_less=True)
+        a, b, factor = self._operands(m)
+        late = 2 * config.vector_product_shift
+        product = delayed(m, a * factor, 1, "product")
+        other = delayed(m, b * settings.mul_b, 1 + late, "other") if config.vector_affine else Const(0, 1)
+        sum = Signal(signed(max(config.vector_sum_width, len(a))), reset_less=True)
         start = Signal()
         keep = Signal()
         m.d.comb += start.eq(accumulate.first)
         total = sum
         if config.vector_maximum:
             index = Signal(INDEX_WIDTH, reset_less=True)
-            larger = product[:element].as_signed() > sum[:element].as_signed()
+            larger = delayed(m, a, 1 + late, "candidate") > sum[: len(a)].as_signed()
             m.d.comb += [
                 start.eq(accumulate.first | (settings.maximum & larger)),
                 keep.eq(settings.maximum & ~start),
@@ -135,13 +115,30 @@ class VectorLane(wiring.Component):
             with m.If(accumulate.valid & start):
                 m.d.sync += index.eq(accumulate.index)
             total = Mux(delayed(m, settings.index, 1, "index_of_sum"), index, sum)
-        before = Mux(start, 0, sum)
-        added = product + before
-        if config.vector_product_shift:  # the half comes in as a carry
-            added = (Cat(half, product).as_signed() + Cat(Const(1, 1), before).as_signed())[1:]
+        before = Mux(start, other, sum)
+        added = self._add_shifted(m, product, before) if config.vector_product_shift else product + before
         with m.If(accumulate.valid & ~keep):
             m.d.sync += sum.eq(added)
-        return total
+        return total, self._amount(m, b, 2 + late)
+
+    def _add_shifted(self, m: Module, product: Value, before: Value) -> Value:
+        """The product, shifted and rounded, plus `before`: the half comes in as a carry."""
+        doubled = Signal(signed(len(product) + 1))
+        shifted = Signal.like(doubled, reset_less=True)
+        m.d.comb += doubled.eq(delayed(m, product, 1, "product_again") << 1)
+        m.d.sync += shifted.eq(doubled >> self.settings.product_shift)
+        return (shifted + Cat(Const(1, 1), before).as_signed())[1:]
+
+    def _amount(self, m: Module, b: Value, late: int) -> Value:
+        """b within 0..63, as late as the sum."""
+        amount = Signal(6)
+        if not self.config.vector_shift:
+            return amount
+        with m.If(b > numerics.MAX_SHIFT):
+            m.d.comb += amount.eq(numerics.MAX_SHIFT)
+        with m.Elif(b > 0):
+            m.d.comb += amount.eq(b)
+        return delayed(m, amount, late, "amount")
 
     def _scale(self, m: Module, total: Value, amount: Value) -> tuple[Value, Value, Value]:
         """Sum with bias, and the factor and shift for it."""
