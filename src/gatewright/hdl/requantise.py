@@ -45,8 +45,6 @@ RESULT = result_shape(8)
 
 CONVERSION = conversion_layout(8)
 
-_MARGIN = 2  # bits that a quotient may be wider than a result before it is as good as infinite
-
 
 def bias_width(accumulator_width: int) -> int:
     """Bits of a bias: 32 unless sums have more."""
@@ -73,7 +71,7 @@ class ShiftRoundClip(wiring.Component):
 
     def __init__(self, width: int, result_width: int = 8) -> None:
         self.width = width
-        self.margin = result_width + 1 + _MARGIN
+        self.quotient_width = result_width + 2  # a quotient that has more bits is clipped whatever the zero point
         super().__init__(
             {
                 "value": In(signed(width)),
@@ -87,24 +85,28 @@ class ShiftRoundClip(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        quotient, half, rest = self._divide(m)
+        quotient, half, rest, outside = self._divide(m)
         rounded = self._round(m, quotient, half, rest)
-        moved = Signal(signed(self.margin + 2))
+        below, above = (
+            delayed(m, flag, 1, name)
+            for flag, name in ((outside & quotient[-1], "below"), (outside & ~quotient[-1], "above"))
+        )
+        moved = Signal(signed(self.quotient_width + 1))
         result = Signal.like(self.result, reset_less=True)
         m.d.comb += [moved.eq(rounded + self.conversion.zero), self.result.eq(result)]
-        with m.If(moved < self.conversion.low):
+        with m.If(below | ((moved < self.conversion.low) & ~above)):
             m.d.sync += result.eq(self.conversion.low)
-        with m.Elif(moved > self.conversion.high):
+        with m.Elif(above | (moved > self.conversion.high)):
             m.d.sync += result.eq(self.conversion.high)
         with m.Else():
             m.d.sync += result.eq(moved)
         return m
 
-    def _divide(self, m: Module) -> tuple[Value, Value, Value]:
-        """Quotient of `margin` bits, the first bit shifted out, and whether any bit after it is set.
+    def _divide(self, m: Module) -> tuple[Value, Value, Value, Value]:
+        """Quotient, the first bit shifted out, whether any bit after it is set; and whether the quotient has more bits.
 
-        A quotient that has more bits comes as the largest of its sign. The shift goes by two of its bits at a time, the
-        high ones first: each level keeps no more than the later ones need, and notes what it drops at either end.
+        The shift goes by two of its bits at a time, the high ones first: each level keeps no more than the later ones
+        need, and notes what it drops at either end.
         """
         negative = self.value[-1]
         bits = Signal(self.width + 1, name="doubled")
@@ -113,7 +115,9 @@ class ShiftRoundClip(wiring.Component):
         dropped_high: list[Value] = []
         for low in (4, 2, 0):
             step = 1 << low
-            kept = min(self.margin + step - 1, len(bits))  # the quotient without its sign, the half, what is to shift
+            kept = min(
+                self.quotient_width + step - 1, len(bits)
+            )  # the quotient without its sign, the half, what is to shift
             level = Signal(kept, name=f"shifted_by_{step}")
             lost = Signal(name=f"lost_by_{step}")
             over = Signal(name=f"over_by_{step}")
@@ -131,24 +135,23 @@ class ShiftRoundClip(wiring.Component):
             dropped_low.append(lost)
             dropped_high.append(over)
             bits = level
-        outside = Cat(*dropped_high).any()
-        infinite = (~negative).replicate(len(bits) - 1)
-        quotient = Signal(signed(self.margin), reset_less=True)
+        quotient = Signal(signed(self.quotient_width), reset_less=True)
         half = Signal(reset_less=True)
         rest = Signal(reset_less=True)
+        outside = Signal(reset_less=True)
         m.d.sync += [
-            quotient.eq(Cat(Mux(outside, infinite, bits[1:]), negative.replicate(self.margin + 1 - len(bits)))),
+            quotient.eq(Cat(bits[1:], negative.replicate(self.quotient_width + 1 - len(bits)))),
             half.eq(bits[0]),
             rest.eq(Cat(*dropped_low).any()),
+            outside.eq(Cat(*dropped_high).any()),
         ]
-        return quotient, half, rest
+        return quotient, half, rest, outside
 
     def _round(self, m: Module, quotient: Value, half: Value, rest: Value) -> Value:
-        """Rounded quotient; one far out of every range that the clip could leave may come as another such."""
         rounding = self.conversion.rounding
         negative = quotient[-1]
         up = Signal()
-        rounded = Signal(signed(self.margin + 1), reset_less=True)
+        rounded = Signal(signed(self.quotient_width + 1), reset_less=True)
         up_at_tie = Mux(rounding == ROUNDING_CODES[Rounding.HALF_EVEN], quotient[0], ~negative)
         m.d.comb += up.eq(half & (rounding != ROUNDING_CODES[Rounding.FLOOR]))
         with m.If((rounding != ROUNDING_CODES[Rounding.HALF_UP]) & ~rest & ~up_at_tie):

@@ -15,8 +15,8 @@ with Y = pixel.y + tap.y, X = pixel.x + tap.x + group * a_group_step, and *insid
 0 <= X + lane * a_bytes < row_bytes. Lengths, steps and addresses are in bytes; deltas are as in `isa`.
 
 Values fit what the configuration builds: elements of a and b, and `pad`, `vector_operand_bytes`; zero points of these
-one bit more; results, `zero`, `low` and `high` `vector_result_bytes`; `mul` `vector_multiplier_width` bits. The number of a
-tap, for ARG_MAX, is below 2^20.
+one bit more; results, `zero`, `low` and `high` `vector_result_bytes`; `mul` `vector_multiplier_width` bits. The number
+of a tap, for ARG_MAX, is below 2^20.
 """
 
 from __future__ import annotations
