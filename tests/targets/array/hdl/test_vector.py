@@ -86,6 +86,22 @@ def test_random_layers(config: ArrayConfig, taps: int) -> None:
 
 
 @EACH_CONFIG
+def test_settings_change_while_results_are_on_their_way(config: ArrayConfig) -> None:
+    """Layers of one short COMPUTE each: every command comes as soon as it is accepted."""
+    with core_bench(config, seed=5, kind=UnitsBench) as bench:
+        vector_parameters(bench.reference, seed=5)
+        bench.load()
+        for seed in range(6):
+            layers = [
+                VectorLayer(config, 10 * seed + index, operation, 1 + index % 2)
+                for index, operation in enumerate(operations(config) * 6)
+            ]
+            bench.run([command for layer in layers for command in layer.commands(1, pixels=3)])
+            bench.check_outputs()
+        bench.check_activations()
+
+
+@EACH_CONFIG
 def test_traffic_and_pauses_change_nothing(config: ArrayConfig) -> None:
     with core_bench(config, seed=7, kind=UnitsBench) as bench:
         vector_parameters(bench.reference, seed=7)

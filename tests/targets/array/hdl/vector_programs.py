@@ -47,7 +47,8 @@ class VectorLayer:
         self.walk = self._walk()
         self.pixels: Mapping[str, int] = {}
 
-    def commands(self, computes: int) -> Iterator[Command]:
+    def commands(self, computes: int, pixels: int = 9) -> Iterator[Command]:
+        """Settings and COMPUTEs, these over at most `pixels` pixels in the innermost level."""
         settings = [
             VectorCommand(VectorOperation.CONFIG_TAPS, self.taps),
             VectorCommand(VectorOperation.CONFIG_LANES, self.lanes),
@@ -57,13 +58,13 @@ class VectorLayer:
         self.chance.shuffle(settings)
         yield from settings
         while computes:
-            pixels = self.pixels if self.pixels and self.chance.random() < 0.4 else self._pixels()
-            compute = self._compute(pixels)
+            points = self.pixels if self.pixels and self.chance.random() < 0.4 else self._pixels(pixels)
+            compute = self._compute(points)
             if compute is None:
                 continue
-            if pixels is not self.pixels:
-                yield VectorCommand(VectorOperation.CONFIG_PIXELS, pixels)
-                self.pixels = pixels
+            if points is not self.pixels:
+                yield VectorCommand(VectorOperation.CONFIG_PIXELS, points)
+                self.pixels = points
             yield VectorCommand(VectorOperation.COMPUTE, compute)
             computes -= 1
 
@@ -142,10 +143,10 @@ class VectorLayer:
             "group_step": chance.randint(-100, 200),
         }
 
-    def _pixels(self) -> dict[str, int]:
+    def _pixels(self, most: int) -> dict[str, int]:
         chance = self.chance
         pixels = {f"count{level}": chance.choice((1, 1, 2, 3)) for level in range(4)}
-        pixels["count0"] = chance.randint(1, 9)
+        pixels["count0"] = chance.randint(1, most)
         for level in range(4):
             pixels[f"dy{level}"] = chance.randint(-2, 2)
             pixels[f"dx{level}"] = chance.randint(-(self.row_bytes // 2), self.row_bytes // 2 + 1)
