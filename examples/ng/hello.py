@@ -98,13 +98,13 @@ def as_real_numbers(layers: list, image: np.ndarray) -> np.ndarray:
 def run(accelerator: ng.Accelerator, image: ng.placeholder, scores: ng.matmul, pixels: np.ndarray) -> np.ndarray:
     """What a driver does: fill the memory, start, wait, read the result; prints the cycles."""
     memory = np.zeros(accelerator.addresses.size, np.uint8)
+    ng.set_memory(memory, pixels, 32, image.dtype.width, image.addr, image.get_word_alignment())
+    ng.set_memory(memory, ng.export_ndarray([scores]), 32, 8, accelerator.addresses.parameters.address)
     with ng.Simulation(accelerator, memory, read_delay=10, write_delay=10, sleep_interval=16, keep_sleep=4) as saxi:
-        saxi.place(image, pixels)
-        ng.set_memory(memory, ng.export_ndarray([scores]), 32, 8, accelerator.addresses.parameters.address)
         ng.sim.start(saxi)
         ng.sim.wait(saxi)
         print(f"simulated           {saxi.result().cycles} cycles")
-        return saxi.fetch(scores)
+    return ng.unpack(memory[scores.addr :], scores.shape, scores.dtype, scores.get_word_alignment())
 
 
 def main() -> None:

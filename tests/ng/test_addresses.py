@@ -188,3 +188,14 @@ def test_what_the_log_says_of_unsigned_tensors():
     rows = {row.name: row.dtype for row in accelerator.log.memory_map}
     assert (rows["x"], rows["y"]) == ("uint8 -128", "uint8 -128")
     assert accelerator.addresses.slot(x).pack([0, 1, 128, 255])[:4].tolist() == [128, 129, 0, 127]
+
+
+def test_rows_of_the_binding_are_those_of_the_records(small, accelerator):
+    """What the machine reads and writes is what the records' alignment says."""
+    for name in ("x", "y", "z", "q"):
+        record, slot = small[name], accelerator.addresses.slot(small[name])
+        value = np.arange(record.size).reshape(record.shape) % 100
+        expected = ng.pack(value, record.dtype, record.get_word_alignment())
+        np.testing.assert_array_equal(slot.pack(value), expected)
+        np.testing.assert_array_equal(slot.unpack(expected).reshape(record.shape), value)
+        assert record.memory_size == expected.size <= slot.size

@@ -14,12 +14,14 @@ HEADER = {"header0": 0xC0FFEE, "header3": 7}
 @pytest.fixture(scope="module")
 def network():
     random = np.random.default_rng(0)
-    x = ng.placeholder(ng.int8, (1, 5, 4, 4), name="x")
-    w, v = ng.variable(ng.int8, (6, 3, 3, 4), name="w"), ng.variable(ng.int8, (8, 120), name="v")
+    x = ng.placeholder(ng.int8, (1, 5, 4, 3), name="x")
+    w, v = ng.variable(ng.int8, (6, 3, 3, 3), name="w"), ng.variable(ng.int8, (5, 120), name="v")
     for each in (w, v):
         each.set_value(random.integers(-127, 128, each.shape))
     y = ng.conv2d(x, w, (1, 1, 1, 1), rshift_out=8, act_func=ng.relu, dtype=ng.int8, name="y")
     z = ng.matmul(ng.reshape(y, (1, -1)), v, transposed_b=True, rshift_out=9, dtype=ng.int8, name="z")
+    y.attribute(par_ich=8)
+    z.attribute(par_out_col=16)
     return x, z
 
 
@@ -29,7 +31,7 @@ def handle(network):
 
 
 def image(seed=0):
-    return np.random.default_rng(seed).integers(-128, 128, (1, 5, 4, 4))
+    return np.random.default_rng(seed).integers(-128, 128, (1, 5, 4, 3))
 
 
 def simulation(handle, size=None, **options):
@@ -54,6 +56,7 @@ def test_one_run(network, handle):
 def test_as_nngens_test_benches_do_it(network, handle):
     """Tensors by address and alignment, temporaries moved to the end, the interrupt."""
     x, z = network
+    assert (x.get_word_alignment(), z.get_word_alignment()) == (8, 16)
     parameters = ng.export_ndarray([z])
     end = handle.addresses.size
     memory = np.zeros(end + 4096, np.uint8)
@@ -207,4 +210,4 @@ def test_impossible_simulations(handle, network):
     with pytest.raises(ConfigError, match="memory options must be among"):
         simulation(handle, delay=3)
     with simulation(handle) as running, pytest.raises(GatewrightError, match="value of placeholder 'x' must fit int8"):
-        running.place(x, np.full((1, 5, 4, 4), 128))
+        running.place(x, np.full((1, 5, 4, 3), 128))

@@ -23,7 +23,8 @@ class Port:
     A real number r of the model is `(graph value - zero_point) · scale`. `model_shape` is that of the model's tensor
     where the graph begins or ends (before `tail`), None for its free dimensions; `model_dtype` is what the caller
     passes or gets (after `tail`). Floating-point inputs go through the steps of `head` before they are quantised, and
-    become integers of the graph within `low..high` (None: what the type holds).
+    become integers of the graph within `low..high` (None: what the type holds). Rows should begin at multiples of
+    `row_alignment` elements, for machines that pad rows in memory.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Port:
     head: tuple[HostStep, ...] = ()
     low: int | None = None
     high: int | None = None
+    row_alignment: int = 1
 
     def __post_init__(self) -> None:
         for name in ("model_shape", "permutation", "tail", "head"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,11 @@ from gatewright import ir
 from gatewright.errors import DataError
 from gatewright.ng.dtypes import dtype_info, int32
 from gatewright.ng.errors import ArgumentError
+from gatewright.ng.memory import ram_width
 from gatewright.ng.records import Numeric, Operator
 from gatewright.ng.storage import Immediate, Storage, placeholder
+
+_LEAST_BUS = 32  # bits that rows are aligned to in every case
 
 __all__ = ["Draft", "Limits", "as_integers"]
 
@@ -55,10 +58,17 @@ class Draft:
         """Lower these records, operands before their readers. Constants join the graph when something reads them."""
         for record in records:
             if isinstance(record, placeholder) or record.object_id in self.given:
-                self.values[record.object_id] = self.builder.input(self._unnamed(record), self.type_of(record))
+                name, type = self._unnamed(record), self.type_of(record)
+                self.values[record.object_id] = self.builder.input(name, type, self.port(record, name, type))
             elif not isinstance(record, Storage | Immediate):
                 with self.within(record):
                     self.values[record.object_id] = record.lower(self)
+
+    def port(self, record: Numeric, name: str, type: ir.TensorType) -> ir.Port:
+        """How a record meets the host: as it is, its rows aligned if parallelism asks for more than any bus does."""
+        words = record.word_alignment
+        needed = words * ram_width(record.dtype) > _LEAST_BUS
+        return replace(ir.Port.plain(name, type), row_alignment=words if needed else 1)
 
     def value(self, record: Numeric) -> str:
         """The graph's value of a record."""

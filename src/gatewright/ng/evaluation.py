@@ -53,9 +53,9 @@ def lower(
 
 def finish(draft: Draft, outputs: Iterable[Numeric]) -> Network:
     """The graph of a draft: each value is an output once, accumulators are sized."""
-    titles = {draft.value(record): record.name for record in outputs}
-    for value, title in titles.items():
-        draft.builder.output(value, ir.Port.plain(title or value, draft.builder.type_of(value)))
+    records = {draft.value(record): record for record in outputs}
+    for value, record in records.items():
+        draft.builder.output(value, draft.port(record, record.name or value, draft.builder.type_of(value)))
     graph = size_accumulators(draft.builder.build(), draft.limits)
     return Network(ir.verify(graph), draft.values, draft.hints)
 

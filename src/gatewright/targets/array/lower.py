@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
-from gatewright.ir import Graph, TensorType
+from gatewright.ir import Graph
 from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
@@ -16,7 +16,7 @@ from gatewright.targets.array.emitter import Emitter
 from gatewright.targets.array.emitter_vector import constant_bytes
 from gatewright.targets.array.job import Job, element_bytes
 from gatewright.targets.array.layers import layers_of, map_layer
-from gatewright.targets.array.memory_map import MemoryMap
+from gatewright.targets.array.memory_map import MemoryMap, Rows
 from gatewright.targets.array.placement import LayerUse, place
 from gatewright.targets.array.tiling import least_room
 from gatewright.targets.array.tiling_vector import least_vector_room
@@ -52,8 +52,8 @@ def lower(
         return type.size * element_bytes(type.dtype)
 
     placement = place(uses, size_of, outputs, config)
-    alignment = config.bus_bytes if rom else 1
-    memory = MemoryMap(graph, outputs, placement.memory, size_of, _ends(graph, roots), alignment, rom=rom)
+    rows = _rows(graph, roots, config.bus_bytes if rom else 1)
+    memory = MemoryMap(graph, outputs, placement.memory, size_of, rows, rom=rom)
     emitter = Emitter(config, memory, size_of)
     for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
         if graph.is_constant(name):
@@ -116,10 +116,19 @@ def _vector_use(layer: Layer, passes: Sequence[VectorPass], config: ArrayConfig)
     )
 
 
-def _ends(graph: Graph, roots: Mapping[str, str]) -> dict[str, TensorType]:
-    """Types of inputs and outputs, by the values whose memory they are; of several outputs in one place the first's."""
-    outputs = {roots.get(name, name): graph.type_of(name) for name in reversed(graph.outputs)}
-    return outputs | {value.name: value.type for value in graph.inputs}
+def _rows(graph: Graph, roots: Mapping[str, str], alignment: int) -> dict[str, Rows | None]:
+    """Rows of inputs and outputs, by the values whose memory they are; of several outputs in one place the first's.
+
+    They begin at multiples of `alignment` bytes, or more where a port asks for it; at any byte if it is 1.
+    """
+    ends = [*zip(graph.outputs, graph.output_ports, strict=True)][::-1]
+    ends += zip((value.name for value in graph.inputs), graph.input_ports, strict=True)
+    rows = {}
+    for name, port in ends:
+        type = graph.type_of(name)
+        asked = port.row_alignment * element_bytes(type.dtype) if alignment > 1 else 1
+        rows[roots.get(name, name)] = Rows.of(type, max(alignment, asked))
+    return rows
 
 
 def _bindings(

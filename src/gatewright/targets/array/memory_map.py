@@ -53,8 +53,7 @@ class Place:
 class MemoryMap:
     """Where values lie, and the regions they make up.
 
-    `ends` are the types in which inputs and outputs are given to the host, by value: their rows are padded to multiples
-    of `alignment` bytes.
+    `rows` are those of inputs and outputs, as the host has them, by value; others are dense.
 
     A machine that fetches its program has five regions: program, constants, inputs, outputs, scratch. One that holds it
     (`rom`) has NNgen's: temporaries (scratch), each output, each input, constants; the code, which is in no memory, is
@@ -72,13 +71,12 @@ class MemoryMap:
         outputs: frozenset[str],
         scratch: Mapping[str, Span],
         size_of: Callable[[str], int],
-        ends: Mapping[str, TensorType],
-        alignment: int,
+        rows: Mapping[str, Rows | None] | None = None,
         *,
         rom: bool = False,
     ) -> None:
         self.rom = rom
-        self._rows = {name: Rows.of(type, alignment) for name, type in ends.items()}
+        self._rows = rows or {}
         self.places: dict[str, Place] = {}
         self._sizes: list[tuple[str, RegionKind, int]] = []
         given = [value.name for value in graph.inputs]
@@ -110,7 +108,7 @@ class MemoryMap:
 
     def _size(self, name: str, dense: int) -> int:
         """Bytes in memory, whole lines."""
-        rows = self._rows[name]
+        rows = self._rows.get(name)
         size = dense // rows.bytes * rows.pitch if rows else dense
         return -(-size // LINE) * LINE
 
@@ -120,12 +118,12 @@ class MemoryMap:
 
     def _each(self, kind: RegionKind, names: list[str], sizes: Mapping[str, int]) -> None:
         for name in names:
-            self.places[name] = Place(self._add(f"{kind} {name}", kind, sizes[name]), 0, self._rows[name])
+            self.places[name] = Place(self._add(f"{kind} {name}", kind, sizes[name]), 0, self._rows.get(name))
 
     def _together(self, kind: RegionKind, names: list[str], sizes: Mapping[str, int]) -> None:
         region, size = len(self._sizes), 0
         for name in names:
-            self.places[name] = Place(region, size, self._rows[name])
+            self.places[name] = Place(region, size, self._rows.get(name))
             size += sizes[name]
         self._add(kind, kind, size)
 
