@@ -96,28 +96,35 @@ class Sums:
     scale: np.ndarray
     offset: np.ndarray
 
-    def round_to(self, target: ExactTarget, options: ImportOptions) -> Fit:
+    def round_to(self, target: Target, options: ImportOptions) -> Fit:
         """Their requantisation to a target."""
-        levels = _levels(target)
-        thresholds = find_thresholds(lambda sums: target.codes(self.real(sums)), levels, self.low, self.high)
-        slope = self.scale / target.scale
-        return self._fit(target, thresholds, slope, self.offset / target.scale, options)
+        return self._fit(*self._staircase(target), target, options)
+
+    def round_nearby(self, target: Target, bits: int) -> Fit | None:
+        """The same with a multiplier of these bits and a zero point of nine, where any such is exact."""
+        stairs, start = self._staircase(target)
+        return fit(stairs, _natural(target, stairs.slope, start, bits), bits) if len(stairs.levels) else None
 
     def count_thresholds(self, target: Target, rows: np.ndarray, options: ImportOptions) -> Fit:
         """Their requantisation to a target whose levels above the lowest are reached at real numbers `rows` [C, K]."""
         thresholds = find_thresholds(self.real, rows, self.low, self.high)
         first, last = thresholds[:, 0], thresholds[:, -1]
         slope = (rows.shape[1] - 1) / np.maximum(last - first, 1) if rows.shape[1] > 1 else np.ones(len(rows))
-        return self._fit(target, thresholds, slope, target.low + 0.5 - first * slope, options)
+        stairs = Staircase(thresholds, _levels(target), target.low, self.low, self.high, slope)
+        return self._fit(stairs, target.low + 0.5 - first * slope, target, options)
 
-    def _fit(
-        self, target: Target, thresholds: np.ndarray, slope: np.ndarray, start: np.ndarray, options: ImportOptions
-    ) -> Fit:
+    def _staircase(self, target: Target) -> tuple[Staircase, np.ndarray]:
+        """The steps of a target, and the level about which a sum of 0 lies, less the zero point."""
         levels = _levels(target)
-        if not len(levels):
+        thresholds = find_thresholds(lambda sums: target.codes(self.real(sums)), levels, self.low, self.high)
+        stairs = Staircase(thresholds, levels, target.low, self.low, self.high, self.scale / target.scale)
+        return stairs, self.offset / target.scale
+
+    def _fit(self, stairs: Staircase, start: np.ndarray, target: Target, options: ImportOptions) -> Fit:
+        if not len(stairs.levels):
             none = np.zeros_like(self.low)
             return Fit(target.low, none, none, none)
-        stairs = Staircase(thresholds, levels, target.low, self.low, self.high, slope)
+        slope = stairs.slope
         natural = _natural(target, slope, start, options.multiplier_bits)
         found = fit(stairs, natural, options.multiplier_bits)
         if found is not None:
@@ -127,7 +134,7 @@ class Sums:
         found = fit(stairs, _natural(target, slope, start, _WIDEST), _WIDEST, far=True)
         if found is None:
             raise Unsupported(
-                f"no bias and multiplier of {_WIDEST} bits have its thresholds ({_most_uneven(thresholds)}); "
+                f"no bias and multiplier of {_WIDEST} bits have its thresholds ({_most_uneven(stairs.thresholds)}); "
                 "with exact=False the nearest ones are taken"
             )
         return found

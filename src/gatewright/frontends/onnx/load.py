@@ -23,7 +23,9 @@ _QUANTISED = (
     "MultiThreshold",
 )
 _INTEGERS = frozenset(
-    onnx.TensorProto.DataType.Value(f"{prefix}INT{width}") for prefix in ("", "U") for width in (4, 8, 16)
+    onnx.TensorProto.DataType.Value(name)
+    for name in (f"{prefix}INT{width}" for prefix in ("", "U") for width in (2, 4, 8, 16))
+    if name in dict(onnx.TensorProto.DataType.items())  # those of 2 bits came late
 )
 
 

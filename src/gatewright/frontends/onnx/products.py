@@ -10,11 +10,12 @@ from gatewright.frontends.onnx.exact import ExactTarget, Sums, add_exact_requant
 from gatewright.frontends.onnx.layout import View
 from gatewright.frontends.onnx.thresholds import Fit
 from gatewright.frontends.onnx.values import Integer, Real, Scaled, Target, add_requantise
-from gatewright.ir import I32, I64, Conv2d, IntType, MatMul
+from gatewright.ir import I32, I64, Conv2d, IntType, MatMul, Rounding
 from gatewright.ir.products import signed_sums
 
 __all__ = ["Convolution", "IntegerSum", "MatrixProduct", "Product", "weight_type"]
 
+_FEW_LEVELS = 32
 _WHOLE = 1e-6  # of a step, by which a count of steps may be off
 
 
@@ -95,8 +96,12 @@ class Product(Real):
     @property
     def whole(self) -> bool:
         """Whether there is one scale, and the offset counts whole sums."""
+        return not np.ptp(self.scale) and self._whole_offset
+
+    @property
+    def _whole_offset(self) -> bool:
         steps = self.offset / self.scale
-        return not np.ptp(self.scale) and bool((np.abs(steps - np.rint(steps)) <= _WHOLE).all())
+        return bool((np.abs(steps - np.rint(steps)) <= _WHOLE).all())
 
     def sums(self, context: Context) -> View:
         """Add the operator; the sums with their bias, without scale and offset."""
@@ -113,6 +118,9 @@ class Product(Real):
         if isinstance(bounded, ExactTarget):
             view = context.once((self.key, bounded), lambda: self._quantise_exactly(context, bounded, name))
             return Integer(view, target.scale, target.zero)
+        found = self._nearby(context, bounded)
+        if found is not None:
+            return Integer(self._fitted(context, found, bounded, name), target.scale, target.zero)
         total = self.accumulate(context)
         value = add_requantise(context, total.view.value, total.scale, 0, bounded, name, self.negative_shift)
         return Integer(total.view.at(value), target.scale, target.zero)
@@ -130,6 +138,16 @@ class Product(Real):
     def _quantise_exactly(self, context: Context, target: ExactTarget, name: str) -> View:
         found = self._exact_sums(context).round_to(target, context.options)
         return self._fitted(context, found, target, name)
+
+    def _nearby(self, context: Context, target: Target) -> Fit | None:
+        """An exact requantisation to a few levels where the offset is no whole number of sums, if there is one.
+
+        A step of so few levels is wide, and an offset rounded to whole sums would move it by much of a sum.
+        """
+        few = target.high - target.low < _FEW_LEVELS and target.rounding is Rounding.HALF_EVEN
+        if self._whole_offset or not few or self.negative_shift is not None:
+            return None
+        return self._exact_sums(context).round_nearby(target, context.options.multiplier_bits)
 
     def _fitted(self, context: Context, found: Fit, target: Target, name: str) -> View:
         sums = self.add_to(context, found.bias if found.bias.any() else None)
