@@ -217,6 +217,16 @@ _WIDE: Mapping[str, Case] = {
     "sum": lambda m: ng.reduce_sum(m.image, axis=3, dtype=ng.int32),
     "concat": lambda m: ng.concat([m.given((1, 5, 4, 3), ng.int16), ng.relu(m.given((1, 5, 4, 3), ng.int16))], 3),
     "transpose": lambda m: ng.transpose(m.given((2, 9), ng.int16)),
+    "product to 32 bits": lambda m: ng.matmul(
+        m.given((2, 9), ng.int16), m.values((5, 9), ng.int16), transposed_b=True, rshift_out=2, dtype=ng.int32
+    ),
+    "unsigned of 16 bits": lambda m: m.conv(x=m.given((1, 5, 4, 3), ng.uint16), dtype=ng.uint16, rshift_out=10),
+    "unsigned to 32 bits": lambda m: m.conv(
+        x=m.given((1, 5, 4, 3), ng.uint16), weights=ng.int16, dtype=ng.uint32, sum_dtype=ng.int64, rshift_out=2
+    ),
+    "odd widths": lambda m: m.conv(
+        x=m.given((1, 5, 4, 3), ng.dtype_int(12)), weights=ng.dtype_int(5), dtype=ng.dtype_int(11), rshift_out=6
+    ),
 }
 
 _TURNED: Mapping[str, Case] = {
