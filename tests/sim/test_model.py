@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from gatewright.errors import MachineFault
 from gatewright.hdl import emit_verilog
+from gatewright.hdl.pins import Pins
 from gatewright.sim import Model
 
 
@@ -170,3 +171,16 @@ def test_component_without_a_clock():
     with Model.of(Swap()) as model:
         model.set("a", 0x3C)
         assert model.get("b") == 0xC3
+
+
+def test_clock_and_reset_have_any_names():
+    verilog = """
+module counter(input CLK, input RESETN, output reg [7:0] count);
+  always @(posedge CLK) count <= RESETN ? count + 8'd1 : 8'd0;
+endmodule
+"""
+    pins = Pins(clock="CLK", reset="RESETN", reset_active_low=True)
+    with Model.from_verilog(verilog, "counter", pins=pins) as model:
+        model.reset()
+        model.tick(5)
+        assert model.get("count") == 5
