@@ -115,9 +115,12 @@ def test_impossible_wishes(wish: dict[str, int], message: str) -> None:
         GeneratedConfig(**wish)
 
 
-@pytest.mark.parametrize("case", ["residual_chain", "moves"])
-def test_rtl_equals_the_model(case: str) -> None:
-    build = compile(_graph(case), "generated", {"multipliers": 16})  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("case", "bus_bits"), [("residual_chain", 32), ("moves", 32), ("conv_stride_3", 64), ("concat", 256)]
+)
+def test_rtl_equals_the_model(case: str, bus_bits: int) -> None:
+    """Also with rows of inputs and outputs that are no whole words of the bus."""
+    build = compile(_graph(case), "generated", {"multipliers": 16, "bus_bits": bus_bits})  # type: ignore[arg-type]
     random = np.random.default_rng(0)
     inputs = [random.integers(-128, 128, b.type.shape).astype(np.int8) for b in build.program.inputs]
     expected = MACHINE.run(build.program, inputs)
