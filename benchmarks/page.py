@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from area import SCRIPT, Cost
 from bounds import Check
+from generated import GeneratedFindings
 from measure import Measured
 from once import BuildRun
+from page_generated import generated_section
 from scale_sim import PUBLISHED, VGG8, ideal_cycles
 from speed import Speed
+from tables import table, verdict
 
-__all__ = ["Findings", "page", "table"]
+__all__ = ["Findings", "page"]
 
 _NAME_WIDTH = 40
 
@@ -80,6 +83,7 @@ class Findings:
     checks: Sequence[Check]
     processors: int
     load: float
+    generated: GeneratedFindings
 
 
 def page(findings: Findings) -> str:
@@ -95,6 +99,7 @@ def page(findings: Findings) -> str:
         *(_layers(one) for one in measured if one.case.name in ("VGG8", "ResNet-8")),
         _ARRAYS,
         _arrays(findings.arrays),
+        generated_section(findings.generated),
         _MACHINES.format(script=SCRIPT),
         _costs(findings.costs),
         "## Tools\n",
@@ -104,13 +109,6 @@ def page(findings: Findings) -> str:
         _builds(findings.builds),
     ]
     return "\n".join(parts)
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Markdown; headings that end in `>` are of columns aligned to the right."""
-    names = [heading.removesuffix(">") for heading in headings]
-    rules = ["---:" if heading.endswith(">") else "---" for heading in headings]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (names, rules, *rows))
 
 
 def _summary(checks: Sequence[Check]) -> str:
@@ -149,11 +147,11 @@ def _figures(report: Mapping[str, Any]) -> list[str]:
 def _verdict(checks: Sequence[Check]) -> str:
     if not checks:
         return "-"
-    return "yes" if all(check.met for check in checks) else "**no**"
+    return verdict(all(check.met for check in checks))
 
 
 def _equal(report: Mapping[str, Any]) -> str:
-    return "yes" if report["equal"] else "**no**"
+    return verdict(report["equal"])
 
 
 def _reference(reference: Mapping[str, Any] | None) -> str:

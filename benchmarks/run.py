@@ -13,6 +13,7 @@ from pathlib import Path
 
 from area import cost_of
 from bounds import Check
+from generated import measure_generated
 from measure import measure
 from once import BuildRun, builds
 from page import Findings, page
@@ -49,11 +50,12 @@ def _measure(say: Callable[[str], None], all_areas: bool) -> Findings:
     arrays = [measure(case, say) for case in ARRAYS]
     timed, load = speeds(say), os.getloadavg()[0]
     built = builds(say)
+    generated = measure_generated(say)
     costs = [cost_of(machine, say, all_areas or machine in SYNTHESISED) for machine in MACHINES]
     checks = [check for one in (*networks, *arrays) for check in one.checks]
     checks += [check for cost in costs for check in cost.checks]
-    checks += [*_timing_checks(timed), *_build_checks(built)]
-    return Findings(networks, arrays, costs, timed, built, checks, os.cpu_count() or 1, load)
+    checks += [*_timing_checks(timed), *_build_checks(built), *generated.checks]
+    return Findings(networks, arrays, costs, timed, built, checks, os.cpu_count() or 1, load, generated)
 
 
 def _timing_checks(timed: Iterable[Speed]) -> list[Check]:

@@ -14,9 +14,10 @@ from bounds import Bound, at_least_efficiency, at_least_layers, at_most_cycles
 from gatewright.build import Build
 from networks import vgg8
 
-__all__ = ["ARRAYS", "MACHINES", "MODELS", "NETWORKS", "ROOT", "SYNTHESISED", "Case", "Machine", "Missing"]
+__all__ = ["ARRAYS", "EXAMPLES", "MACHINES", "MODELS", "NETWORKS", "ROOT", "SYNTHESISED", "Case", "Machine", "Missing"]
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples" / "generated"
 MODELS = ROOT.parent / "shared" / "models" / "mlperf_tiny"
 CALIBRATION = 200
 

@@ -118,7 +118,9 @@ def main() -> None:
     image, scores = layers[0].args[0], layers[-1]
     set_values(layers)
     random = np.random.default_rng(1)
-    pixels = np.clip(np.rint(random.normal(size=image.shape) * widths.one / 3), -widths.most, widths.most).astype(np.int64)
+    pixels = np.clip(np.rint(random.normal(size=image.shape) * widths.one / 3), -widths.most, widths.most).astype(
+        np.int64
+    )
     exact = as_real_numbers(layers, pixels / widths.one)
 
     ng.quantize([scores], {"image": widths.one}, num_samples=4)

@@ -69,7 +69,20 @@ def test_a_timing_is_the_best_of_several():
 
 def test_cells_add_up():
     cells = {"LUT2": 3, "LUT6": 4, "RAM32M16": 2, "SRL16E": 5, "FDRE": 7, "FDSE": 1, "DSP48E2": 6}
-    assert area_of({**cells, "RAMB36E2": 2, "RAMB18E2": 1, "CARRY4": 9}) == Area(7, 21, 8, 6, 2.5)
+    assert area_of({**cells, "RAMB36E2": 2, "RAMB18E2": 1, "CARRY4": 9}) == Area(6, 7, 21, 8, 6, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("tables", "logic"),
+    [
+        ({"LUT1": 2, "LUT2": 3, "LUT3": 4, "LUT4": 1, "LUT5": 1}, 6),
+        ({"LUT1": 4, "LUT2": 4, "LUT6": 5}, 9),
+        # hello on 36 multipliers, as `stat -tech xilinx` counted it
+        ({"LUT2": 1310, "LUT3": 2594, "LUT4": 918, "LUT5": 3736, "LUT6": 926}, 8174),
+    ],
+)
+def test_logic_cells_are_those_that_yosys_estimates(tables, logic):
+    assert area_of(tables).logic_cells == logic
 
 
 def test_a_memory_of_unknown_size_is_not_passed_over():

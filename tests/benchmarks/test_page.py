@@ -8,12 +8,15 @@ from gatewright.engines import RunOptions, run_once
 from gatewright.host.driver import COUNTERS
 from gatewright.inputs import random_inputs
 from gatewright.report import Comparison, report_figures
+from generated import Beside, Figure, GeneratedFindings
 from measure import Measured
 from networks import small
+from nngen import CASES
 from once import BuildRun
-from page import Findings, page, table
+from page import Findings, page
 from speed import Peer, Speed
 from suite import EIGHT, NETWORKS, Case
+from tables import table
 from timing import Timing
 
 
@@ -30,13 +33,19 @@ def findings(checks: list[Check]) -> Findings:
     peer = Peer("a peer", Timing(0.5, 0.5))
     speeds = [Speed("something", Timing(1.0, 0.9), 5.0, "< 5 s", peer), Speed("something else", None, 5.0, "< 5 s")]
     builds = [BuildRun("a network", {"Yosys": 1}, 3.0, 4.0), BuildRun("again", {}, 0.1, 0.2)]
-    return Findings([measured("tiny"), missing], [measured("tiny")], [], speeds, builds, checks, 2, 0.5)
+    return Findings([measured("tiny"), missing], [measured("tiny")], [], speeds, builds, checks, 2, 0.5, generated())
+
+
+def generated() -> GeneratedFindings:
+    case = CASES[0]
+    cases = [Beside(case, "nngen", 1000, 2000, 900, True, "9 x 4"), Beside(case, "ideal", 1000, None, None, note="a|b")]
+    return GeneratedFindings(cases, [Figure("area", "≤ 1", "2", "3", False), Figure("time", "-", "-", "1 s", True)])
 
 
 def test_tables_have_as_many_cells_in_every_row():
     text = page(findings([]))
     blocks = [block for block in text.split("\n\n") if block.lstrip().startswith("|")]
-    assert len(blocks) == 6
+    assert len(blocks) == 8
     for block in blocks:
         assert len({row.replace("\\|", "").count("|") for row in block.strip().splitlines()}) == 1, block
 
@@ -55,3 +64,11 @@ def test_missed_bounds_head_the_page():
 
 def test_numbers_are_aligned_to_the_right():
     assert table(["name", "count>"], [["a", "1"]]) == "| name | count |\n| --- | ---: |\n| a | 1 |\n"
+
+
+def test_a_case_that_is_refused_or_wrong_misses_its_bound():
+    reached, refused = generated().cases
+    assert reached.check.met
+    assert not refused.check.met
+    assert not replace(reached, equal=False).check.met
+    assert [check.met for check in generated().checks] == [True, False, False, True]

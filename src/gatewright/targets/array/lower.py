@@ -26,7 +26,13 @@ __all__ = ["lower"]
 
 
 def lower(
-    graph: Graph, config: ArrayConfig, target: str = "systolic", *, proven: bool = True, rom: bool = False
+    graph: Graph,
+    config: ArrayConfig,
+    target: str = "systolic",
+    *,
+    proven: bool = True,
+    rom: bool = False,
+    most: int | None = None,
 ) -> Program:
     """Place the values, cut each layer into instructions, order them with tokens, and (unless told not to) prove it.
 
@@ -37,7 +43,7 @@ def lower(
     ------
     ConfigError
         If a scratchpad is too small for one tile of a layer; the message says the minimum. If there are more layers
-        than time stamps.
+        than time stamps, or more than `most` instructions.
     """
     layers = layers_of(graph, config)
     if len(layers) > STAMP_COUNT:
@@ -62,6 +68,8 @@ def lower(
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
         starts.append(len(emitter.steps))
         emitter.layer(index, mine, plan)
+        if most is not None and len(emitter.steps) > most:
+            raise ConfigError(f"{graph.name!r} needs more than {most} instructions")
     parts = [emitter.steps[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=False)]
     steps = [*emitter.steps, Step(Opcode.END)]
     synchronise(steps, config)

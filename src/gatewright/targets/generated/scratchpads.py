@@ -25,7 +25,8 @@ SCRATCHPADS = ("activation_bytes", "output_bytes", "weight_bytes", "parameter_by
 _LEAST, _MOST = 1 << 10, 1 << 19
 _PARAMETER_SHARE = 5  # budget / 2^share, before it shrinks
 _TOLERANCE = 1.005  # cycles that a smaller scratchpad may cost
-_LARGEST_COUNTED = 20_000  # instructions of a program up to which it is worth to shrink scratchpads
+_SHORT = 2_000  # instructions: a program that is no longer is counted, however short another one is
+_LONG = 4_000  # instructions: of a program that is longer, all scratchpads stay as large as the budget allows
 _MEMORY = MemoryTiming(run_cycles=15, pause_cycles=4)
 
 
@@ -34,12 +35,13 @@ class _Judge:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.instructions = 0
+        self.fewest: int | None = None  # instructions of any program so far
 
     def __call__(self, config: GeneratedConfig) -> tuple[int, int]:
-        """Raises `ConfigError` where a scratchpad is too small for the network."""
-        program = lower(self.graph, config.array(), proven=False, rom=True)
-        self.instructions = program.instruction_count
+        """Raises `ConfigError` where a scratchpad is too small for the network, or for a short program."""
+        most = None if self.fewest is None else max(_SHORT, self.fewest * 5 // 4)
+        program = lower(self.graph, config.array(), proven=False, rom=True, most=most)
+        self.fewest = min(self.fewest or program.instruction_count, program.instruction_count)
         return count_cycles(program, config.array(), _MEMORY, rom=True).cycles, _size(program, config)
 
 
@@ -53,7 +55,7 @@ def choose_scratchpads(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
     """
     judge = _Judge(graph)
     best, cycles, size = _fastest(judge, wish)
-    if judge.instructions > _LARGEST_COUNTED:
+    if (judge.fewest or 0) > _LONG:
         return best
     for name in SCRATCHPADS:
         while not getattr(wish, name) and getattr(best, name) > _LEAST:
@@ -91,7 +93,7 @@ def _splits(wish: GeneratedConfig) -> Iterator[GeneratedConfig]:
     sizes = [1 << bit for bit in range(_LEAST.bit_length() - 1, _MOST.bit_length()) if 1 << bit <= room]
     given = [[getattr(wish, name)] if getattr(wish, name) else sizes for name in SCRATCHPADS[:3]]
     fitting = {split for split in product(*given) if sum(split) <= room} or {next(product(*given))}
-    for split in sorted(fitting, reverse=True):
+    for split in sorted(fitting, key=lambda split: (max(split), split)):
         grown = (tuple(2 * size if at == place else size for at, size in enumerate(split)) for place in range(3))
         if not any(other in fitting for other in grown):
             activation, output, weight = split

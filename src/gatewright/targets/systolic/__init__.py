@@ -30,7 +30,9 @@ class SystolicTarget(Target[ArrayConfig]):
     """See `docs/machines/systolic.md`."""
 
     name: ClassVar[str] = "systolic"
-    summary: ClassVar[str] = "output-stationary array of rows x columns, up to 16 bits, dyadic or multiplier requantisation"
+    summary: ClassVar[str] = (
+        "output-stationary array of rows x columns, up to 16 bits, dyadic or multiplier requantisation"
+    )
     config_type: ClassVar[type] = ArrayConfig
     supports: ClassVar[Support] = SUPPORT
     passes: ClassVar[tuple[Pass, ...]] = (to_signed,)
