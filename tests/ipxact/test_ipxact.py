@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from lxml import etree
 
+import gatewright.ng as ng
 from gatewright.errors import ConfigError
 from gatewright.hdl.csr_map import REGISTER_MAP, Access, Register, RegisterMap
 from gatewright.hdl.outline import Outline
@@ -145,3 +146,18 @@ def test_pins_must_be_ports(core):
     ports = Outline(core.verilog).module(core.top).ports
     with pytest.raises(ConfigError, match="the top module must have the ports CLK, rst, irq; CLK is missing"):
         bus_interfaces(ports, Pins(clock="CLK"))
+
+
+@pytest.mark.parametrize("config", [{}, {"register_map": "1.0", "reset_polarity": "high", "maxi_datawidth": 128}])
+def test_accelerators_are_packaged_whole(config, schema, tmp_path):
+    x = ng.placeholder(ng.int8, (1, 4), name="x")
+    accelerator = ng.to_veriloggen(ng.relu(x, name="y"), "small", config, silent=True)
+    path = accelerator.to_ipxact("package", tmp_path) / "component.xml"
+    schema.assertValid(etree.parse(str(path)))
+    root = ElementTree.parse(path).getroot()
+    ports = Outline(accelerator.verilog).module("small").ports
+    mapped = [name.text for name in root.iterfind(".//s:physicalPort/s:name", SPIRIT)]
+    assert sorted(mapped) == sorted(port.name for port in ports)
+    names = {name.text for name in root.iterfind(".//s:register/s:name", SPIRIT)}
+    assert names >= {register.name for register in accelerator.registers if register.count == 1}
+    assert ("ISR" in names, "irq" in mapped) == (not config, not config)
