@@ -22,7 +22,7 @@ CONFIGS = SYSTOLIC | {
     "1x1": ArrayConfig(rows=1, columns=1, post_lanes=1, queue_depth=2),
     # tap words of nine and twelve elements: a row of 3 x 3 channels, half of one of 3 x 8
     "9x4": ArrayConfig(rows=9, columns=4, feed_words=9, bus_bits=32),
-    "7x3": ArrayConfig(rows=7, columns=3, post_lanes=2, feed_words=12, weight_bytes=4096),
+    "7x3": ArrayConfig(rows=7, columns=3, post_lanes=2, feed_words=12, weight_bytes=2048),
 }
 
 

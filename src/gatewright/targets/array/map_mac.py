@@ -270,7 +270,9 @@ def _sum_pool(
     taps = Taps(min(config.columns, channels) * size, op.kernel[1], channels * size, op.kernel[0], 1, size)
     words = taps.words(config.word_length) * config.word_length
     block = np.tile(np.eye(config.columns, words, dtype=np.int8), (1, op.kernel[0] * op.kernel[1]))
-    whole = channels % config.columns == 0
+    resident = taps.depth(config.word_length) * config.weight_word_bytes <= config.weight_bytes
+    # Blocks of weights leave partial sums in the array, which holds no more than `rows` pixels at a time.
+    whole = channels % config.columns == 0 and (resident or channels // config.columns <= config.rows)
     tiles = 1 if whole else -(-channels // config.columns)
     filters = config.columns if whole else channels
     output = dense_output(graph, layer.output)
