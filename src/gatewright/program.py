@@ -18,6 +18,7 @@ import numpy as np
 
 from gatewright.errors import DataError, ProgramError
 from gatewright.ir import Port, TensorType
+from gatewright.ir.packing import pack, packed_bytes, unpack
 
 __all__ = ["Arrays", "Binding", "LayerInfo", "Program", "Region", "RegionKind", "Result", "by_name"]
 
@@ -58,7 +59,8 @@ class Region:
 class Binding:
     """Where one tensor of the graph lies: `offset` bytes into a region, row-major, little-endian.
 
-    It is dense, or in rows of `row_bytes` that lie `row_pitch` bytes apart: what is between may hold anything.
+    It is dense, or in rows of `row_bytes` that lie `row_pitch` bytes apart: what is between may hold anything. With a
+    `packed_width` of 2, 4 or 6 elements have so many bits (`ir.packing`), otherwise whole bytes.
     `name` is the graph's name of the value; `port` says how it meets the model's own world (None: as it is).
     """
 
@@ -69,10 +71,13 @@ class Binding:
     port: Port | None = None
     row_bytes: int = 0
     row_pitch: int = 0
+    packed_width: int = 0
 
     @property
     def dense_size(self) -> int:
         """Bytes of the tensor alone."""
+        if self.packed_width:
+            return packed_bytes(self.type.size, self.packed_width)
         return self.type.size * self.type.dtype.storage.itemsize
 
     @property
@@ -92,7 +97,10 @@ class Binding:
             raise DataError(f"{self.title!r} must be integers {self.type}, not {array.dtype}{list(array.shape)}")
         if array.size and not self.type.dtype.holds(int(array.min()), int(array.max())):
             raise DataError(f"{self.title!r} must be within {self.type.dtype}, not {array.min()}..{array.max()}")
-        data = array.astype(self.type.dtype.storage.newbyteorder("<")).tobytes()
+        if self.packed_width:
+            data = pack(array.reshape(-1), self.packed_width).tobytes()
+        else:
+            data = array.astype(self.type.dtype.storage.newbyteorder("<")).tobytes()
         if not self.row_bytes:
             return data
         rows = np.frombuffer(data, np.uint8).reshape(-1, self.row_bytes)
@@ -102,7 +110,11 @@ class Binding:
         """Inverse of `pack`."""
         if self.row_bytes:
             data = np.frombuffer(bytes(data), np.uint8).reshape(-1, self.row_pitch)[:, : self.row_bytes].tobytes()
-        array = np.frombuffer(bytes(data), self.type.dtype.storage.newbyteorder("<"))
+        if self.packed_width:
+            raw, signed = np.frombuffer(bytes(data), np.uint8), self.type.dtype.signed
+            array = unpack(raw, self.packed_width, self.type.size, signed=signed)
+        else:
+            array = np.frombuffer(bytes(data), self.type.dtype.storage.newbyteorder("<"))
         return array.astype(self.type.dtype.storage).reshape(self.type.shape)
 
 
@@ -297,6 +309,7 @@ def _binding_to_json(binding: Binding) -> dict[str, Any]:
         "type": str(binding.type),
         "row_bytes": binding.row_bytes,
         "row_pitch": binding.row_pitch,
+        "packed_width": binding.packed_width,
         "port": binding.port.to_json() if binding.port else None,
     }
 

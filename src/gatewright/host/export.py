@@ -92,4 +92,5 @@ def _tensor_line(binding: Binding) -> str:
     zero = binding.port.zero_point if binding.port else 0
     sizes = f"{binding.size}u, {binding.dense_size}u, {binding.row_bytes}u, {binding.row_pitch}u"
     numbers = f"{binding.region}u, {binding.offset}u, {sizes}, {scale!r}, {zero}"
-    return f"    {{{json.dumps(binding.title)}, {numbers}}}, /* {binding.type} */"
+    packed = f", packed at {binding.packed_width} bits" if binding.packed_width else ""
+    return f"    {{{json.dumps(binding.title)}, {numbers}}}, /* {binding.type}{packed} */"

@@ -9,6 +9,7 @@ from tests.targets.bitfusion.machines import MACHINES
 from tests.targets.bitfusion.narrow import NarrowMaker
 
 from gatewright.errors import ConfigError, ProgramError
+from gatewright.ir.packing import packed_bytes
 from gatewright.passes import run_passes
 from gatewright.targets.bitfusion import BitfusionTarget
 from gatewright.targets.bitfusion.assembler import decode_steps, disassemble
@@ -18,7 +19,6 @@ from gatewright.targets.bitfusion.isa import Fusion, Op
 from gatewright.targets.bitfusion.job import slots_of
 from gatewright.targets.bitfusion.lower import lower
 from gatewright.targets.bitfusion.model import execute
-from gatewright.targets.bitfusion.packing import packed_bytes
 
 WIDTHS = (2, 4, 6, 8)
 NARROW = [case for case in CASES if case != "table"]  # whose operand has 8 bits

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from gatewright.errors import ProgramError
 from gatewright.hdl.instruction import INSTRUCTION_BYTES, InstructionLayout, Memory, Opcode, unpack
+from gatewright.ir.packing import packed_bytes
 from gatewright.targets.array.assembler import Access, Effects, Step
 from gatewright.targets.bitfusion.blocks import (
     FILTER_LOOP,
@@ -20,7 +21,7 @@ from gatewright.targets.bitfusion.blocks import (
 )
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, Op
-from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, lanes_of, packed_bytes
+from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, lanes_of
 
 __all__ = ["FusionEffects", "FusionStep", "State", "decode_steps", "disassemble"]
 

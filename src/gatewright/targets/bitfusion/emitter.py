@@ -10,11 +10,12 @@ import numpy as np
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
+from gatewright.ir.packing import packed_bytes
 from gatewright.targets.array.isa import ROUNDING_CODES
 from gatewright.targets.array.job import Level
 from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.placement import LayerPlan, Span
-from gatewright.targets.array.tiling import Tile, extent, tile_pixels, whole
+from gatewright.targets.array.tiling import Tile, extent, tile_pixels
 from gatewright.targets.array.writer import Ring, Writer
 from gatewright.targets.bitfusion.assembler import FusionStep
 from gatewright.targets.bitfusion.blocks import (
@@ -33,11 +34,11 @@ from gatewright.targets.bitfusion.blocks import (
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, TOP, Fusion, Op
 from gatewright.targets.bitfusion.job import FusionJob
-from gatewright.targets.bitfusion.packing import packed_bytes
 from gatewright.targets.bitfusion.tiling import (
     WordBlock,
     choose_tiles,
     filter_blocks,
+    overlapped_tiles,
     tile_output,
     word_blocks,
 )
@@ -45,6 +46,7 @@ from gatewright.targets.bitfusion.tiling import (
 __all__ = ["FusionEmitter"]
 
 _LINE = 64
+_BLOCK = 8192  # bytes of weights that are waited for at once, where there is a choice
 _LEAST, _MOST = -256, 255  # bounds of the post unit's results before they are written
 
 
@@ -90,7 +92,7 @@ class FusionEmitter(Writer):
         for number, job in enumerate(jobs):
             self._job((index, number), job, plan)
         output = jobs[0].shape.output.value
-        if plan.to_memory and output in plan.output:
+        if plan.to_memory and output in plan.output and not all(self._stores_rows(job, plan) for job in jobs):
             self.transfer(
                 Opcode.STORE, Memory.OUTPUT, self.memory[output], plan.output[output].start, self.sizes(output)
             )
@@ -112,23 +114,17 @@ class FusionEmitter(Writer):
         streamed = shape.image.value not in plan.activation
         staged = shape.output.value not in plan.activation and shape.output.value not in plan.output
         if not streamed and not staged and not few:
-            return self._early_tiles(job, plan)
+            loads = shape.image.value in plan.load
+            return overlapped_tiles(job, self.fusion, loads=loads, stores=self._stores_rows(job, plan))
         stage = plan.stage.size // (2 if shape.tail.residual else 1)
         return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.fusion, few=few)
 
-    def _early_tiles(self, job: FusionJob, plan: LayerPlan) -> list[Tile]:
-        """One tile an image; a few when the image is loaded just now and the weights stay: work starts early."""
-        shape = job.shape
-        tiles = whole(shape)
-        early = shape.image.value in plan.load and shape.tileable
-        if not early or job.weights.nbytes > self.fusion.wbuf_bytes // 2 or shape.image.image_bytes < 2048:
-            return tiles
-        step = -(-shape.rows.count // 4)
-        return [
-            Tile(tile.image, row, min(row + step, shape.rows.count), 0, tile.column_stop)
-            for tile in tiles
-            for row in range(0, shape.rows.count, step)
-        ]
+    @staticmethod
+    def _stores_rows(job: FusionJob, plan: LayerPlan) -> bool:
+        """Whether tiles of whole rows are dense parts of an output that goes to memory from the output buffer."""
+        out, shape = job.shape.output, job.shape
+        dense = out.pixel_bytes == job.filter_bytes and out.row_bytes == shape.row_pixels * out.pixel_bytes
+        return plan.to_memory and out.value in plan.output and dense and out.value not in plan.activation
 
     # One tile.
 
@@ -136,7 +132,7 @@ class FusionEmitter(Writer):
         self._turn ^= 1
         size = self.fusion.wbuf_bytes
         room = size // 8 if tile_pixels(job.shape, tile) <= self.fusion.rows else size // 4
-        blocks = filter_blocks(job, room)
+        blocks = filter_blocks(job, min(room, _BLOCK))
         parts = word_blocks(job, room if split else size)
         if len(parts) > 1:
             blocks = [(tile, tile + 1) for tile in range(len(job.weights))]
@@ -154,7 +150,9 @@ class FusionEmitter(Writer):
                 self._change(self._tap_fields(job, part, source))
                 flags = FIRST * (place == 0) | LAST * (place == len(parts) - 1)
                 self._compute(job, tile, (source, target), (block, part), (weights, parameters), flags)
-        if target.following is None and job.shape.output.value not in plan.output:
+        if self._stores_rows(job, plan):
+            self._store_rows(job, tile, target)
+        elif target.following is None and job.shape.output.value not in plan.output:
             self._move_tile(
                 Opcode.STORE, job, tile, self._place_of(job.shape.output.value, job, tile), target.output or 0
             )
@@ -225,6 +223,11 @@ class FusionEmitter(Writer):
         out = job.shape.output
         nest = ((self._tile_row(job, tile), out.pixel_bytes), (tile.rows, out.row_bytes))
         self.transfer(opcode, Memory.OUTPUT, place, scratch, job.filter_bytes, *nest)
+
+    def _store_rows(self, job: FusionJob, tile: Tile, target: _Target) -> None:
+        assert target.output is not None
+        place = self._place_of(job.shape.output.value, job, tile)
+        self.transfer(Opcode.STORE, Memory.OUTPUT, place, target.output, tile.rows * job.shape.output.row_bytes)
 
     # Constants.
 

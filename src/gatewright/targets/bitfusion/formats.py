@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gatewright.ir import Graph
-from gatewright.passes import Layer, aliases
+from gatewright.ir.packing import stored_width
+from gatewright.passes import Layer
 from gatewright.targets.array.job import Job
 from gatewright.targets.array.layers import map_layer
 from gatewright.targets.array.vector_job import VectorLayer
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.job import FusionJob, Misfit, convert
-from gatewright.targets.bitfusion.packing import stored
 
 __all__ = ["fused_jobs"]
 
@@ -21,17 +21,15 @@ def fused_jobs(
 ) -> tuple[list[list[FusionJob]], dict[str, int]]:
     """The jobs of each layer, and the widths of values that are kept at less than 8 bits.
 
-    Inputs and outputs of the network have a byte an element. A residual operand has the width of the result, since both
-    are reached at the same distance.
+    A residual operand has the width of the result, since both are reached at the same distance.
     """
     mapped = [map_layer(graph, layer, config.array()) for layer in layers]
     shapes = [jobs for jobs in mapped if not isinstance(jobs, VectorLayer)]  # there is no vector unit
-    roots = aliases(graph)
-    given = {value.name for value in graph.inputs} | {roots.get(name, name) for name in graph.outputs}
     widths: dict[str, int] = {}
     if config.composable:
-        kept = {layer.output: stored(graph.type_of(layer.output).dtype.width) for layer in layers}
-        widths = {name: width for name, width in kept.items() if width < 8 and name not in given}
+        names = [*(value.name for value in graph.inputs), *(layer.output for layer in layers)]
+        kept = {name: stored_width(graph.type_of(name).dtype.width) for name in names}
+        widths = {name: width for name, width in kept.items() if width < 8}
     while True:
         _match_residuals(shapes, widths)
         try:

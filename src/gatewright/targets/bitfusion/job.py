@@ -11,18 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gatewright.ir.packing import group_of, pack, packed_bytes
 from gatewright.targets.array.job import Job, Output
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.operands import slices
-from gatewright.targets.bitfusion.packing import (
-    chunk_bytes,
-    chunk_steps,
-    chunk_weights,
-    group_of,
-    lanes_of,
-    pack,
-    packed_bytes,
-)
+from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, chunk_weights, lanes_of
 
 __all__ = ["FusionJob", "Misfit", "Slots", "convert", "most_steps", "slots_of", "weight_format"]
 

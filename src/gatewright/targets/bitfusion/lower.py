@@ -9,12 +9,13 @@ import numpy as np
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
-from gatewright.ir import Graph
+from gatewright.ir import Graph, Port
+from gatewright.ir.packing import packed_bytes
 from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
 from gatewright.targets.array.layers import layers_of
-from gatewright.targets.array.memory_map import MemoryMap
+from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.placement import LayerUse, Placement, place
 from gatewright.targets.bitfusion.assembler import FusionEffects, FusionStep
 from gatewright.targets.bitfusion.config import FusionConfig
@@ -22,7 +23,6 @@ from gatewright.targets.bitfusion.emitter import FusionEmitter
 from gatewright.targets.bitfusion.formats import fused_jobs
 from gatewright.targets.bitfusion.job import FusionJob
 from gatewright.targets.bitfusion.operands import bricks_per_product, products_per_unit
-from gatewright.targets.bitfusion.packing import packed_bytes
 from gatewright.targets.bitfusion.tiling import least_room
 
 __all__ = ["lower"]
@@ -71,8 +71,8 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
         config_digest=config.digest(),
         instruction_count=len(steps),
         regions=memory.regions(code, bytes(emitter.constants), placement.scratch_bytes),
-        inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory, roots),
-        outputs=_bindings(graph, graph.outputs, graph.output_ports, memory, roots),
+        inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory.places, widths),
+        outputs=_bindings(graph, graph.outputs, graph.output_ports, memory.places, widths),
         layers=tuple(_info(*each, config, memory.constants) for each in zip(layers, jobs, parts, strict=True)),
     )
 
@@ -98,12 +98,18 @@ def _use(layer: Layer, jobs: Sequence[FusionJob]) -> LayerUse:
 
 
 def _bindings(
-    graph: Graph, names: Sequence[str], ports: Sequence[object], memory: MemoryMap, roots: Mapping[str, str]
+    graph: Graph,
+    names: Sequence[str],
+    ports: Sequence[Port],
+    places: Mapping[str, Place],
+    widths: Mapping[str, int],
 ) -> tuple[Binding, ...]:
+    roots = aliases(graph)
     bindings = []
     for name, port in zip(names, ports, strict=True):
-        where = memory.places[roots.get(name, name)]
-        bindings.append(Binding(name, where.region, where.offset, graph.type_of(name), port))  # type: ignore[arg-type]
+        root = roots.get(name, name)
+        place, width = places[root], widths.get(root, 0)
+        bindings.append(Binding(name, place.region, place.offset, graph.type_of(name), port, packed_width=width))
     return tuple(bindings)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from gatewright.errors import ProgramError
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.ir import numerics
+from gatewright.ir.packing import group_of, pack, packed_bytes, unpack
 from gatewright.program import Program
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.isa import ROUNDING_CODES
@@ -25,7 +26,7 @@ from gatewright.targets.bitfusion.blocks import (
 )
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, Op
-from gatewright.targets.bitfusion.packing import chunk_bytes, group_of, pack, packed_bytes, unchunk, unpack
+from gatewright.targets.bitfusion.packing import chunk_bytes, unchunk
 
 __all__ = ["Machine", "execute"]
 

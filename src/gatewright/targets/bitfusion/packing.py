@@ -1,7 +1,6 @@
 """How operands lie in bytes: in memory and in the input buffer, and in the chunks of the weight buffer.
 
-Inputs are dense along a pixel's channels, least significant bits first, four 6-bit ones in three bytes. A pixel is
-filled up to whole bytes (6 bits: to whole groups of three), so that pixels start at bytes.
+Inputs are packed as `ir.packing` says, a pixel's channels one after the other.
 
 A unit takes `lanes` bytes of inputs a step: one with 8-bit weights, two with 4-bit, four with 2-bit ones. Weights come
 in *chunks* of `4 * lanes` weights, four bytes a column, of which a unit uses a part in each of `chunk_steps` steps.
@@ -11,77 +10,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from gatewright.targets.bitfusion.operands import promoted, slices
+from gatewright.ir.packing import pack, unpack
+from gatewright.targets.bitfusion.operands import promoted
 
 __all__ = [
     "CHUNK_BYTES",
     "chunk_bytes",
     "chunk_steps",
     "chunk_weights",
-    "group_of",
     "input_phase",
     "lanes_of",
-    "pack",
-    "packed_bytes",
     "step_weights",
-    "stored",
     "unchunk",
-    "unpack",
     "weight_place",
 ]
 
 CHUNK_BYTES = 4
 """Bytes of a chunk of weights in the array."""
-
-
-def stored(width: int) -> int:
-    """The width at which an operand of up to 8 bits is kept: 2, 4, 6 or 8."""
-    return 2 * slices(width)
-
-
-def group_of(width: int) -> tuple[int, int]:
-    """The least number of operands that fill whole bytes, and how many bytes: (1, 1), (4, 3), (2, 1), (4, 1)."""
-    return {8: (1, 1), 6: (4, 3), 4: (2, 1), 2: (4, 1)}[width]
-
-
-def packed_bytes(count: int, width: int) -> int:
-    """Bytes of `count` operands of `width` bits, 2, 4, 6 or 8."""
-    operands, size = group_of(width)
-    return -(-count // operands) * size
-
-
-def pack(values: np.ndarray, width: int) -> np.ndarray:
-    """Operands [.., count] as bytes [.., packed_bytes], uint8; the rest of a group is 0.
-
-    In each group of four 6-bit operands, byte k holds operand k and, above it, slice k of operand 3.
-    """
-    operands, size = group_of(width)
-    *outer, count = values.shape
-    groups = -(-count // operands)
-    whole = np.zeros((*outer, groups * operands), np.int64)
-    whole[..., :count] = values
-    fields = whole.reshape(*outer, groups, operands) & ((1 << width) - 1)
-    if width == 6:
-        last = fields[..., 3:]
-        data = fields[..., :3] | ((last >> np.array([0, 2, 4])) & 3) << 6
-    else:
-        data = (fields << np.arange(operands) * width).sum(axis=-1, keepdims=True)
-    return data.reshape(*outer, groups * size).astype(np.uint8)
-
-
-def unpack(data: np.ndarray, width: int, count: int, *, signed: bool) -> np.ndarray:
-    """Inverse of `pack`: the first `count` operands, int64."""
-    operands, size = group_of(width)
-    *outer, length = data.shape
-    raw = data.astype(np.int64).reshape(*outer, length // size, size)
-    if width == 6:
-        last = (raw >> 6 << np.array([0, 2, 4])).sum(axis=-1, keepdims=True)
-        fields = np.concatenate([raw & 63, last], axis=-1)
-    else:
-        fields = raw >> np.arange(operands) * width & ((1 << width) - 1)
-    if signed:
-        fields = fields - ((fields >> (width - 1)) << width)
-    return fields.reshape(*outer, -1)[..., :count]
 
 
 def lanes_of(weight_width: int) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gatewright.errors import ConfigError
 from gatewright.targets.array.tiling import Tile, extent, tile_pixels, whole
+from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.job import FusionJob
 
-__all__ = ["WordBlock", "choose_tiles", "filter_blocks", "least_room", "tile_output", "word_blocks"]
+__all__ = ["WordBlock", "choose_tiles", "filter_blocks", "least_room", "overlapped_tiles", "tile_output", "word_blocks"]
 
 _TILE_OVERHEAD = 64
 """Cycles that a tile costs beside computing and loading, about: tokens, configuration, drain."""
@@ -75,6 +77,41 @@ def choose_tiles(job: FusionJob, input_room: int, output_room: int, config: Fusi
         for n in range(shape.image.count)
         for r in range(0, rows, height)
         for c in range(0, columns, width)
+    ]
+
+
+def overlapped_tiles(job: FusionJob, config: FusionConfig, *, loads: bool, stores: bool) -> list[Tile]:
+    """Tiles of whole rows for operands that are whole on chip: up to three an image, at the least estimated time.
+
+    While a later tile's input is loaded (`loads`), or an earlier one's output stored (`stores`), another one computes.
+    """
+    shape = job.shape
+    if not shape.tileable or not (loads or stores):
+        return whole(shape)
+    rows = shape.rows.count
+    steps = max(job.steps, drain_cycles(config.array()))
+    weights = job.weights[0].nbytes / config.bus_bytes  # of a filter tile; they come as the first tile needs them
+
+    def time(cuts: tuple[int, ...]) -> tuple[float, int]:
+        loaded, read, computed, stored = 0.0, 0, 0.0, 0.0
+        for start, stop in pairwise(cuts):
+            tile = Tile(0, start, stop, 0, shape.columns[-1].count)
+            if loads and extent(shape, tile).y_stop > read:
+                loaded += (extent(shape, tile).y_stop - read) * shape.image.row_bytes / config.bus_bytes
+                read = extent(shape, tile).y_stop
+            for _ in job.weights:
+                loaded += weights if start == 0 else 0
+                computed = max(computed, loaded) + -(-tile_pixels(shape, tile) // config.rows) * steps
+            stored = max(stored, computed) + (tile_output(job, tile) / config.bus_bytes if stores else 0)
+        return stored, len(cuts)
+
+    grid = [0, *range(1, rows, max(1, rows // 32)), rows]
+    inner = {(a, b) for a in grid for b in grid if a <= b}
+    best = min((tuple(sorted({0, a, b, rows})) for a, b in inner), key=time)
+    return [
+        Tile(image, start, stop, 0, shape.columns[-1].count)
+        for image in range(shape.image.count)
+        for start, stop in pairwise(best)
     ]
 
 

@@ -5,22 +5,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from gatewright.ir.packing import pack, packed_bytes, stored_width, unpack
 from gatewright.sim import Model
 from gatewright.targets.array.timing import RESULT_LATENCY
 from gatewright.targets.bitfusion.hdl.array import STEP_INPUT, FusionArray, fusion_parameters
 from gatewright.targets.bitfusion.hdl.unit import BitBrick, FusionUnit, pair_word
 from gatewright.targets.bitfusion.operands import products_per_unit, promoted
-from gatewright.targets.bitfusion.packing import (
-    chunk_steps,
-    chunk_weights,
-    input_phase,
-    lanes_of,
-    pack,
-    packed_bytes,
-    step_weights,
-    stored,
-    unpack,
-)
+from gatewright.targets.bitfusion.packing import chunk_steps, chunk_weights, input_phase, lanes_of, step_weights
 
 STORED = (2, 4, 6, 8)
 PAIRS = list(product(STORED, STORED))
@@ -103,7 +94,7 @@ def test_packed_operands_come_back(width):
         data = pack(values, width)
         assert data.shape == (5, packed_bytes(count, width))
         np.testing.assert_array_equal(unpack(data, width, count, signed=signed), values)
-    assert [stored(bits) for bits in (1, 2, 3, 5, 7, 8)] == [2, 2, 4, 6, 8, 8]
+    assert [stored_width(bits) for bits in (1, 2, 3, 5, 7, 8)] == [2, 2, 4, 6, 8, 8]
     assert [promoted(bits) for bits in (1, 3, 5, 6, 8)] == [2, 4, 8, 8, 8]
 
 

@@ -4,7 +4,7 @@ from amaranth.hdl import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gatewright.targets.bitfusion.packing import packed_bytes
+from gatewright.ir.packing import packed_bytes
 
 __all__ = ["LanePacker", "LaneUnpacker", "lane_distance"]
 

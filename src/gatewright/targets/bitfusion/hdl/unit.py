@@ -10,8 +10,9 @@ from amaranth.hdl import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gatewright.ir.packing import stored_width, unpack
 from gatewright.targets.bitfusion.operands import promoted
-from gatewright.targets.bitfusion.packing import lanes_of, stored, unpack, weight_place
+from gatewright.targets.bitfusion.packing import lanes_of, weight_place
 
 __all__ = ["PAIR", "SUM_WIDTH", "BitBrick", "FusionUnit", "InputCode", "Quad", "WeightCode", "pair_word"]
 
@@ -41,7 +42,7 @@ PAIR = data.StructLayout({"input": 2, "weight": 2, "input_signed": 1, "weight_si
 
 def pair_word(input_width: int, weight_width: int, *, input_signed: bool, weight_signed: bool) -> int:
     """A `PAIR` for operands of up to 8 bits."""
-    code = InputCode[f"WIDTH_{stored(input_width)}"] | WeightCode[f"WIDTH_{promoted(weight_width)}"] << 2
+    code = InputCode[f"WIDTH_{stored_width(input_width)}"] | WeightCode[f"WIDTH_{promoted(weight_width)}"] << 2
     return code | input_signed << 4 | weight_signed << 5
 
 
@@ -135,7 +136,7 @@ class FusionUnit(wiring.Component):
         inputs: Any, weights: Any, widths: tuple[int, int], signs: tuple[bool, bool], phase: int = 0
     ) -> np.ndarray:
         """Sums of steps: `inputs` and `weights` [.., 4] bytes, for (input, weight) `widths` and `signs`."""
-        input_width, weight_width = stored(widths[0]), promoted(widths[1])
+        input_width, weight_width = stored_width(widths[0]), promoted(widths[1])
         lanes = lanes_of(weight_width)
         x = np.asarray(inputs, np.uint8)[..., :lanes]
         y = np.asarray(weights, np.uint8)
