@@ -20,6 +20,7 @@ from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.cycles import count_cycles
 from gatewright.targets.array.hdl.machine import Machine, emit_machine, memory_bytes, multipliers_outside_array
 from gatewright.targets.array.isa import LAYOUTS, PARAMETER, ROUNDING_CODES, Operation
+from gatewright.targets.array.isa_vector import VECTOR_LAYOUTS, VECTOR_UNIT, LaneOperation, VectorOperation
 
 TOP = "gatewright_systolic"
 SIZE, CHANNELS, FILTERS, ZERO = 6, 8, 12, -5
@@ -27,14 +28,20 @@ SHIFT = 27
 CONSTANTS, INPUT, OUTPUT = 1, 2, 3
 WEIGHT_BYTES = 9 * CHANNELS * 16  # two tiles of eight filters
 
+PARTS = ("operand", "product_shift", "affine", "shift", "maximum", "table")
+SUMS = {"rows": 2, "columns": 2, "post_lanes": 2, "vector_lanes": 2} | {f"vector_{part}": False for part in PARTS}
+
 
 @cache
-def verilog() -> str:
-    return emit_machine(ArrayConfig())
+def verilog(vector_lanes: int = 0) -> str:
+    return emit_machine(ArrayConfig(vector_lanes=vector_lanes))
 
 
 def assemble(instructions: Sequence[tuple[int, Mapping[str, int]]]) -> bytes:
-    words = [pack(LAYOUTS[opcode], {"opcode": int(opcode), **fields}) for opcode, fields in instructions]
+    words = [
+        pack((VECTOR_LAYOUTS if fields.get("unit") else LAYOUTS)[opcode], {"opcode": int(opcode), **fields})
+        for opcode, fields in instructions
+    ]
     return b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in words)
 
 
@@ -77,6 +84,48 @@ def convolution() -> list[tuple[int, Mapping[str, int]]]:
             transfer
             | {"wait": QueueMask.COMPUTE, "memory": Memory.OUTPUT, "region": OUTPUT, "scratch": 77}
             | {"length": SIZE * SIZE * FILTERS, "stamp": 1, "stamp_index": 1},
+        ),
+        (Opcode.END, {}),
+    ]
+
+
+def pooling() -> list[tuple[int, Mapping[str, int]]]:
+    """The largest of 2 x 2 pixels, by the vector unit: four channels at once."""
+    unit = {"unit": VECTOR_UNIT}
+    transfer = {"count0": 1, "count1": 1}
+    row = SIZE * CHANNELS
+    return [
+        (
+            Opcode.LOAD,
+            {**transfer, "memory": Memory.ACTIVATION, "region": INPUT, "scratch": 101, "length": SIZE * row}
+            | {"signal": QueueMask.COMPUTE},
+        ),
+        (
+            VectorOperation.CONFIG_PIXELS,
+            {**unit, "count0": SIZE // 2, "dx0": 2 * CHANNELS, "count1": 1, "count2": 1}
+            | {"dy3": 2, "dx3": -(SIZE - 2) * CHANNELS},
+        ),
+        (
+            VectorOperation.CONFIG_TAPS,
+            {**unit, "count0": 2, "dx0": CHANNELS, "count1": 2, "dy1": 1, "dx1": -CHANNELS, "count2": 1}
+            | {"row_bytes": row, "pitch": row},
+        ),
+        (VectorOperation.CONFIG_LANES, {**unit, "operation": LaneOperation.MAX}),
+        (VectorOperation.CONFIG_POST, {**unit, "mul": 1, "low": -128, "high": 127}),
+        (
+            VectorOperation.CONFIG_WALK,
+            {**unit, "to_output": 1, "out_count": SIZE, "out_step": CHANNELS, "out_delta": CHANNELS}
+            | {"a_group_step": 4, "group_step": 4},
+        ),
+        (
+            VectorOperation.COMPUTE,
+            {**unit, "wait": QueueMask.LOAD, "signal": QueueMask.STORE, "base": 101, "outer_count": SIZE // 2}
+            | {"height": SIZE, "groups": CHANNELS // 4, "last_lanes": 4, "output_base": 77},
+        ),
+        (
+            Opcode.STORE,
+            {**transfer, "wait": QueueMask.COMPUTE, "memory": Memory.OUTPUT, "region": OUTPUT, "scratch": 77}
+            | {"length": SIZE * row // 4},
         ),
         (Opcode.END, {}),
     ]
@@ -147,6 +196,34 @@ def test_program_by_hand(memory: str) -> None:
         assert abs(result.cycles - modelled.cycles) <= 50
 
 
+def test_vector_program_by_hand() -> None:
+    config = ArrayConfig(vector_lanes=4)
+    image = np.random.default_rng(4).integers(-128, 128, (1, SIZE, SIZE, CHANNELS)).astype(np.int8)
+    code = assemble(pooling())
+    output = TensorType((1, SIZE // 2, SIZE // 2, CHANNELS), I8)
+    program = Program(
+        "by hand",
+        "systolic",
+        {name: getattr(config, name) for name in config.names()},
+        config.digest(),
+        len(code) // INSTRUCTION_BYTES,
+        (
+            Region("program", "program", len(code), code),
+            Region("constants", "constants", 64, bytes(64)),
+            Region("input", "input", image.size),
+            Region("output", "output", output.size),
+        ),
+        (Binding("x", INPUT, 0, TensorType(image.shape, I8)),),
+        (Binding("y", OUTPUT, 0, output),),
+        (),
+    )
+    with SimulatedBus(verilog(4), TOP, data_width=64, memory_bytes=1 << 16) as bus:
+        result = Driver(bus, registers_of(REGISTER_MAP), program).run([image])
+    windows = image.reshape(1, SIZE // 2, 2, SIZE // 2, 2, CHANNELS)
+    assert np.array_equal(result.outputs["y"], windows.max(axis=(2, 4)))
+    assert result.counters["compute_busy"] == CHANNELS // 4 * SIZE * SIZE
+
+
 def test_capabilities_and_digest() -> None:
     config = ArrayConfig()
     with SimulatedBus(verilog(), TOP, data_width=64, memory_bytes=4096) as bus:
@@ -161,8 +238,11 @@ def test_capabilities_and_digest() -> None:
         ArrayConfig(),
         ArrayConfig(rows=3, columns=5, post_lanes=2, multiplier_width=0, lut=False),
         ArrayConfig(rows=2, columns=2, post_lanes=1, bus_bits=128, residual=False, pool=False),
+        ArrayConfig(rows=2, columns=2, post_lanes=1, lut=False, vector_lanes=4),
+        ArrayConfig(**(SUMS | {"vector_affine": True})),
+        ArrayConfig(**SUMS),
     ],
-    ids=["default", "dyadic", "plain"],
+    ids=["default", "dyadic", "plain", "vector unit", "vector unit without b", "vector unit for sums"],
 )
 def test_figures_are_those_of_the_netlist(config: ArrayConfig) -> None:
     netlist = rtlil.convert(Machine(config), emit_src=False)

@@ -31,9 +31,9 @@ TARGETS = fields_of(CONFIG_POST, "to_activation", "to_output")
 class Core(wiring.Component):
     """Everything behind the shell. Timing: `gatewright.targets.array.timing`.
 
-    CONFIG_PIXELS, CONFIG_TAPS and COMPUTE are accepted when the feed is idle, CONFIG_POST and CONFIG_RANGE when no
-    COMPUTE is in progress any more. Other commands are accepted and do nothing. The post unit's accesses to a
-    scratchpad have precedence over the DMA's, and so have the vector unit's. Of these two units, one at a time computes.
+    CONFIG_PIXELS, CONFIG_TAPS and COMPUTE are accepted when the feed is idle, CONFIG_POST and CONFIG_RANGE when
+    no COMPUTE is in progress any more. Other commands are accepted and do nothing. The post unit's accesses to a
+    scratchpad have precedence over the DMA's, and so have the vector unit's. One of the two units computes at a time.
     """
 
     def __init__(self, config: ArrayConfig) -> None:

@@ -81,14 +81,18 @@ class VectorLane(wiring.Component):
     def _operands(self, m: Module) -> tuple[Value, Value, Value]:
         """Differences of a and b to their zero points, and what a is multiplied by."""
         config, settings = self.config, self.settings
-        a = delayed(m, self.a, 1, "a") - settings.a_zero
-        b = delayed(m, self.b, 1, "b") - settings.b_zero if config.vector_operand else Const(1, signed(2))
-        factor = Mux(settings.by_factor, settings.factor if config.vector_affine else Const(1, signed(2)), b)
-        return (
-            delayed(m, a, 1, "difference_a"),
-            delayed(m, b, 1, "difference_b"),
-            delayed(m, factor, 1, "factor"),
-        )
+        one = Const(1, signed(2))
+        a = delayed(m, delayed(m, self.a, 1, "a") - settings.a_zero, 1, "difference_a")
+        factor = settings.factor if config.vector_affine else one
+        if not config.vector_operand:
+            return (
+                a,
+                one,
+                delayed(m, Mux(settings.by_factor, factor, one), 1, "factor") if config.vector_affine else one,
+            )
+        b = delayed(m, self.b, 1, "b") - settings.b_zero
+        factor = delayed(m, Mux(settings.by_factor, factor, b), 1, "factor")
+        return a, delayed(m, b, 1, "difference_b"), factor
 
     def _accumulate(self, m: Module) -> tuple[Value, Value]:
         """Sum, maximum or last, and b as an amount to shift by.
@@ -99,7 +103,7 @@ class VectorLane(wiring.Component):
         a, b, factor = self._operands(m)
         late = 2 * config.vector_product_shift
         product = delayed(m, a * factor, 1, "product")
-        other = delayed(m, b * settings.mul_b, 1 + late, "other") if config.vector_affine else Const(0, 1)
+        other = delayed(m, settings.mul_b * b, 1 + late, "other") if config.vector_affine else Const(0, 1)
         sum = Signal(signed(max(config.vector_sum_width, len(a))), reset_less=True)
         start = Signal()
         keep = Signal()
