@@ -85,6 +85,13 @@ def test_short_gaps_are_moved_long_ones_are_not():
     assert "run" not in parts[0]
 
 
+def test_many_segments_are_one_transfer_where_they_are_no_run():
+    """Parts of the rows of a large image, over more bytes than a run can have."""
+    for runs in (False, True):
+        _, parts = moved(Place(2, 0), 3000, [(224, 14336)], runs)
+        assert [part["count0"] for part in parts] == [224]
+
+
 def test_rows_of_types():
     assert Rows.of(TensorType((1, 32, 32, 3), I8), 4) == Rows(3, 4)
     assert Rows.of(TensorType((1, 32, 32, 3), I32), 8) == Rows(12, 16)

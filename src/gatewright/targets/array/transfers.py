@@ -34,7 +34,7 @@ def transfers(
         else:
             levels.append((count, stride))
     for part in _in_memory(place, place.start, length, levels):
-        for each in _few_levels(*part):
+        for each in _few_levels(*part, bus_bytes if runs else 0):
             yield _fields(place.region, *each, bus_bytes if runs else 0)
 
 
@@ -77,35 +77,39 @@ def _joined(levels: _Levels) -> _Levels:
     return found
 
 
-def _few_levels(offset: int, length: int, levels: _Levels) -> Iterator[tuple[int, int, _Levels]]:
+def _few_levels(offset: int, length: int, levels: _Levels, run_bus: int) -> Iterator[tuple[int, int, _Levels]]:
     """Two levels at most, of counts that instructions can hold."""
-    if len(levels) > 2 or (len(levels) == 2 and _most(levels[0]) < levels[0][0]):
+    most = _most(length, levels[0][1], run_bus) if levels else 0
+    if len(levels) > 2 or (len(levels) == 2 and most < levels[0][0]):
         *inner, (count, stride) = levels
         for index in range(count):
-            yield from _few_levels(offset + index * stride, length, inner)
+            yield from _few_levels(offset + index * stride, length, inner, run_bus)
         return
     if len(levels) == 1:
         (count, stride) = levels[0]
-        step = _most(levels[0])
+        step = most
         for done in range(0, count, step):
             yield offset + done * stride, length, [(min(step, count - done), stride)]
         return
     yield offset, length, levels
 
 
-def _most(level: tuple[int, int]) -> int:
-    """Segments of a row that fit an instruction, also as a run."""
-    stride = abs(level[1])
-    return min(_MOST_SEGMENTS, max(1, _LONGEST_RUN // stride)) if 0 < stride <= _WIDEST_PITCH else _MOST_SEGMENTS
+def _most(length: int, stride: int, run_bus: int) -> int:
+    """Segments of a row that fit an instruction, as a run if they are one."""
+    return min(_MOST_SEGMENTS, _LONGEST_RUN // stride) if _suits_run(length, stride, run_bus) else _MOST_SEGMENTS
+
+
+def _suits_run(length: int, stride: int, run_bus: int) -> bool:
+    """Whether a row is moved faster in one go than in segments."""
+    if not run_bus or stride % run_bus or not length <= stride <= _WIDEST_PITCH:
+        return False
+    return stride // run_bus - -(-length // run_bus) <= _GAP_BEATS
 
 
 def _fields(region: int, offset: int, length: int, levels: _Levels, run_bus: int) -> dict[str, int]:
     (count0, stride0), (count1, stride1) = [*levels, (1, 0), (1, 0)][:2]
     fields = {"region": region, "offset": offset, "length": length}
     fields |= {"count0": count0, "stride0": stride0, "count1": count1, "stride1": stride1}
-    if run_bus and count0 > 1 and length <= stride0 <= _WIDEST_PITCH:
-        aligned = not (offset % run_bus or stride0 % run_bus or stride1 % run_bus)
-        gap = stride0 // run_bus - -(-length // run_bus)
-        if aligned and gap <= _GAP_BEATS:
-            fields["run"] = (count0 - 1) * stride0 + length
+    if count0 > 1 and _suits_run(length, stride0, run_bus) and not (offset % run_bus or stride1 % run_bus):
+        fields["run"] = (count0 - 1) * stride0 + length
     return fields
