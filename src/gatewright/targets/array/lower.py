@@ -61,9 +61,7 @@ def lower(
     rows = _rows(graph, roots, config.bus_bytes if rom else 1)
     memory = MemoryMap(graph, outputs, placement.memory, size_of, rows, rom=rom)
     emitter = Emitter(config, memory, size_of)
-    for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
-        if graph.is_constant(name):
-            emitter.add_constant(name, _constant_bytes(graph, name))
+    _add_constants(graph, uses, emitter)
     starts = []
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
         starts.append(len(emitter.steps))
@@ -87,6 +85,13 @@ def lower(
         outputs=_bindings(graph, graph.outputs, graph.output_ports, memory, roots),
         layers=tuple(_info(layer, config, part, memory.constants) for layer, part in zip(layers, parts, strict=True)),
     )
+
+
+def _add_constants(graph: Graph, uses: Sequence[LayerUse], emitter: Emitter) -> None:
+    """Constants that layers read as values."""
+    for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
+        if graph.is_constant(name):
+            emitter.add_constant(name, _constant_bytes(graph, name))
 
 
 def _constant_bytes(graph: Graph, name: str) -> bytes:
