@@ -87,8 +87,8 @@ VECTOR_TAPS = instruction_layout(
     }
 )
 
-# What lanes do. With `a_repeat` (`b_repeat`) all lanes take the element of lane 0. Operands have 1 or 2 bytes (`a_size`,
-# `b_size` 0 or 1), results 1, 2 or 4.
+# What lanes do. With `a_repeat` (`b_repeat`) all lanes take the element of lane 0. Operands have 1 or 2 bytes
+# (`a_size`, `b_size` 0 or 1), results 1, 2 or 4.
 VECTOR_LANES = instruction_layout(
     {
         "operation": unsigned(3),
