@@ -15,6 +15,7 @@ from amaranth.lib import wiring
 
 from gatewright.errors import ToolError
 from gatewright.hdl.rtlil import merge_modules
+from gatewright.hdl.tidy import tidy_verilog
 from gatewright.hdl.yosys import run_yosys
 
 __all__ = ["emit_verilog", "port_names", "synthesise"]
@@ -52,7 +53,7 @@ def emit_verilog(component: wiring.Component, name: str, ports: Mapping[str, str
     with _uncollected():
         merged = merge_modules(_rtlil(component, named, name), name, ["clk", "rst", *named])
     verilog = run_yosys(_CLEAN_UP, {"design.il": merged}, "design.v")
-    body = verilog.split("*/", 1)[1].strip()  # without Yosys' own heading, which names its build
+    body = tidy_verilog(verilog.split("*/", 1)[1].strip())  # without Yosys' own heading, which names its build
     return f"// {name}, written by Gatewright\n\n{body}\n"
 
 

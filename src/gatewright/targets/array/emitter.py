@@ -205,13 +205,16 @@ class Emitter(OperandLoader):
         source = self._source(job, tile, plan)
         target = self._target(job, tile, plan)
         self._configure(job, tile, target)
+        # Tiles of filters between the first and the last, which nothing waits for, come in blocks twice as large.
+        inner = tap_blocks(job, self.config, 2 * room) if len(taps) > 1 else taps
         for number, block in enumerate(blocks if len(taps) == 1 else self._single(job)):
-            for part, tap in enumerate(taps):
+            parts = inner if 0 < number < len(job.weights) - 1 else taps
+            for part, tap in enumerate(parts):
                 fresh = number or len(taps) > 1
                 weights = self.load_weights(key, job, block, tap) if fresh else first_weights
                 parameters = self.load_parameters(key, job, block) if number else first_parameters
                 self._config_taps(job, tap, source)
-                ends = (part == 0, part == len(taps) - 1)
+                ends = (part == 0, part == len(parts) - 1)
                 self._compute(job, tile, source, target, block, tap, (weights, parameters), ends)
         return target
 
