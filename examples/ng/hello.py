@@ -1,4 +1,4 @@
-"""A small image classifier, tensor by tensor: 3 x 3 convolutions with 64 filters, pooling, two dense layers; 8 or 16 bits.
+"""A small image classifier, tensor by tensor: convolutions with 64 filters, pooling, two dense layers; 8 or 16 bits.
 
     python examples/ng/hello.py [--bits 16] [--no-simulation]
 
