@@ -17,25 +17,26 @@ from gatewright.program import Result
 from gatewright.sim import ChannelCount, MemoryOptions, SimulatedBus
 from gatewright.targets.array.cycles import count_cycles
 from tests.conformance.cases import CASES, Maker
+from tests.conformance.cases_vector import VECTOR_CASES
 from tests.conformance.cases_wide import NARROW_SUMS, WIDE_CASES, WideMaker
-from tests.conformance.machines import SYSTOLIC, WIDE
+from tests.conformance.machines import SYSTOLIC, VECTOR, WIDE
 
 RUNS = [
-    *((case, machine) for case in CASES for machine in SYSTOLIC),
+    *((case, machine) for case in CASES for machine in SYSTOLIC | VECTOR),
+    *((case, machine) for case in VECTOR_CASES for machine in VECTOR),
     *((case, machine) for case in WIDE_CASES for machine in WIDE if WIDE[machine].weight_width > 8),
     *((case, machine) for case in NARROW_SUMS for machine in WIDE if WIDE[machine].weight_width == 8),
 ]
-
 MASTER_CHANNELS = ("m_axi_ar", "m_axi_r", "m_axi_aw", "m_axi_w", "m_axi_b")
 
 
 @cache
 def _build(case: str, machine: str) -> Build:
-    config = (SYSTOLIC | WIDE)[machine]
+    config = (SYSTOLIC | VECTOR | WIDE)[machine]
     if machine in WIDE:
         graph = WIDE_CASES[case](WideMaker(case, dyadic=config.dyadic))
     else:
-        graph = CASES[case](Maker(case, dyadic=config.dyadic))
+        graph = (CASES | VECTOR_CASES)[case](Maker(case, dyadic=config.dyadic))
     values = {name: getattr(config, name) for name in config.names()}
     return compile(graph, "systolic", values)
 
@@ -91,7 +92,7 @@ def test_stalls_change_cycles_never_results(case: str, machine: str) -> None:
     _assert_equal(build, inputs, result)
 
 
-@pytest.mark.parametrize("machine", SYSTOLIC)
+@pytest.mark.parametrize("machine", SYSTOLIC | VECTOR)
 def test_stalls_do_occur_on_every_channel(machine: str) -> None:
     held = dict.fromkeys(MASTER_CHANNELS, 0)
     for seed, case in enumerate(("residual_chain", "moves", "max_pool_overlapping", "elementwise", "concat")):

@@ -15,10 +15,10 @@ from gatewright.hdl.burst import BurstPlanner
 from gatewright.hdl.core_port import READ_LATENCY
 from gatewright.hdl.dispatch_queue import FLIGHT_DEPTH
 from gatewright.hdl.fetch import BURST_INSTRUCTIONS, QUEUE_DEPTH
-from gatewright.hdl.instruction import INSTRUCTION_BYTES, Opcode, Queue
+from gatewright.hdl.instruction import INSTRUCTION_BYTES, Memory, Opcode, Queue
 from gatewright.hdl.timeline import Gate, Process, Timeline
 
-__all__ = ["MemoryTiming", "ModelInstruction", "ShellModel"]
+__all__ = ["MemoryTiming", "ModelInstruction", "ShellModel", "Taken"]
 
 ROM_LATENCY = 3  # from the start to the first instruction, out of ROM
 LOAD_OUTSTANDING, STORE_OUTSTANDING = 8, 4
@@ -69,6 +69,39 @@ class _Queue:
     changed: Gate = field(default_factory=Gate)
 
 
+@dataclass
+class _Burst:
+    """Beats on their way into a scratchpad (or out of it, or instructions), and when the memory answers a write."""
+
+    memory: Memory | None
+    first: int
+    last: int
+    response: int = 0
+
+    def delay(self, cycles: int) -> None:
+        self.first, self.last, self.response = self.first + cycles, self.last + cycles, self.response + cycles
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Cycles [start, stop) of which a core takes the port of a scratchpad that the DMA shares, one in `every`."""
+
+    memory: Memory
+    writes: bool
+    start: int
+    stop: int
+    every: int = 1
+
+    def lost(self, burst: _Burst) -> int:
+        """Cycles that a burst of one beat a cycle loses."""
+        begin = max(burst.first, self.start)
+        if burst.memory != self.memory or begin >= self.stop or begin > burst.last:
+            return 0
+        window, beats = self.stop - begin, burst.last - begin + 1
+        free = window - -(-window // self.every)
+        return window - free if beats > free else -(-beats // (self.every - 1))
+
+
 class ShellModel:
     """Runs a program; the core is a process made by `core(model)` that takes commands with `next_command`.
 
@@ -100,7 +133,10 @@ class ShellModel:
         self._reserved = 0
         self._address_free = 0  # first cycle in which the AR register takes a request
         self._reads_free = 0  # first cycle in which R is free
-        self._reads: deque[int] = deque()  # last cycles of the outstanding reads
+        self._reads: deque[_Burst] = deque()  # outstanding
+        self._writes: deque[_Burst] = deque()
+        self._writes_free = 0  # first cycle in which W is free
+        self._taken: list[Taken] = []
         self._core = core
         self._rom = rom
         self._burst_bytes = burst_beats * bus_bytes
@@ -120,27 +156,56 @@ class ShellModel:
         time.start(self._core(self))
         time.run()
 
+    # Ports of scratchpads that the core shares with the DMA, and has precedence at.
+
+    def take(self, taken: Taken) -> None:
+        """A core takes a port from now on: transfers under way get what is left of it."""
+        self._taken = [other for other in self._taken if other.stop > self.time.now]
+        self._taken.append(taken)
+        late = 0
+        for burst in self._reads if taken.writes else self._writes:
+            burst.delay(late)
+            late += self._lose(burst, taken)
+        if taken.writes:
+            self._reads_free += late
+        else:
+            self._writes_free += late
+
+    def _lose(self, burst: _Burst, taken: Taken) -> int:
+        lost = taken.lost(burst)
+        burst.last, burst.response = burst.last + lost, burst.response + lost
+        return lost
+
+    def _finish(self, which: Queue, burst: _Burst) -> None:
+        """Report the instruction whose last burst this is, when it is over: it may be delayed until then."""
+        end = burst.response if which == Queue.STORE else burst.last + 1
+        if end > self.time.now:
+            self.time.call(end - self.time.now, lambda: self._finish(which, burst))
+        else:
+            self.complete(which)
+
     # Reads share one address register (fetch first) and one data channel.
 
-    def _read(self, now: int, beats: int) -> int:
-        """Request a burst from cycle `now` on; afterwards `self._last` is the cycle of its last beat.
-
-        Returns the cycle in which the address register takes the request.
-        """
+    def _read(self, now: int, beats: int, memory: Memory | None = None) -> tuple[int, _Burst]:
+        """Request a burst from cycle `now` on: the cycle in which the address register takes it, and the burst."""
         at = max(now, self._address_free)
         handshake = at + 1 + self.memory.read_wait
-        while self._reads and self._reads[0] < handshake:
+        while self._reads and self._reads[0].last < min(handshake, self.time.now):
             self._reads.popleft()
-        if len(self._reads) >= self.memory.read_limit:
-            handshake = max(handshake, self._reads[len(self._reads) - self.memory.read_limit] + 1)
+        open_reads = [burst.last for burst in self._reads if burst.last >= handshake]
+        if len(open_reads) >= self.memory.read_limit:
+            handshake = max(handshake, open_reads[-self.memory.read_limit] + 1)
         self._address_free = handshake
         begins = max(handshake, self._reads_free - 1) if self.memory.serial else handshake
         first = max(begins + self.memory.read_latency, self._reads_free)
-        self._last = self.memory.last_beat(first, beats)
-        self._reads_free = self._last + 1
-        self._reads.append(self._last)
+        burst = _Burst(memory, first, self.memory.last_beat(first, beats))
+        for taken in self._taken:
+            if taken.writes:
+                self._lose(burst, taken)
+        self._reads_free = burst.last + 1
+        self._reads.append(burst)
         self.counters["READ_BEATS"] += beats
-        return at
+        return at, burst
 
     # Fetch and dispatch.
 
@@ -154,8 +219,9 @@ class ShellModel:
             count = min(left, BURST_INSTRUCTIONS - place % BURST_INSTRUCTIONS)
             self._reserved += count
             place, left = place + count, left - count
-            yield self._read(self.time.now, count * beats_each) - self.time.now
-            first = self._last - count * beats_each + 1
+            at, burst = self._read(self.time.now, count * beats_each)
+            yield at - self.time.now
+            first = burst.last - count * beats_each + 1
             self._fetched += [first + (i + 1) * beats_each for i in range(count)]
             self.time.notify(self._dispatch_changed)
             yield 1
@@ -267,7 +333,8 @@ class ShellModel:
 
     def _load(self, accepted: deque[tuple[int, ModelInstruction]], changed: Gate) -> Process:
         time = self.time
-        outstanding: deque[int] = deque([-1] * LOAD_OUTSTANDING, LOAD_OUTSTANDING)
+        before = _Burst(None, -1, -1)
+        outstanding: deque[_Burst] = deque([before] * LOAD_OUTSTANDING, LOAD_OUTSTANDING)
         while True:
             while not accepted:
                 yield changed
@@ -275,21 +342,35 @@ class ShellModel:
             yield max(0, ready - time.now)
             at = time.now
             for beats in self.bursts(instruction.fields):
-                at = max(at, outstanding[0] + 1)
+                at = max(at, outstanding[0].last + 1)
                 if not self._rom:  # fetch may come between
                     yield at - time.now
-                at = self._read(at, beats) + 1
-                outstanding.append(self._last)
+                at, burst = self._read(at, beats, Memory(instruction.fields["memory"]))
+                at += 1
+                outstanding.append(burst)
             yield at - time.now
-            time.call(max(0, self._last + 1 - time.now), lambda: self.complete(Queue.LOAD))
+            self._finish(Queue.LOAD, outstanding[-1])
             accepted.popleft()
             time.notify(changed)
+
+    def _write(self, instruction: ModelInstruction, first: int, beats: int, before: _Burst) -> _Burst:
+        burst = _Burst(Memory(instruction.fields["memory"]), first, self.memory.last_beat(first, beats))
+        for taken in self._taken:
+            if not taken.writes:
+                self._lose(burst, taken)
+        burst.response = max(burst.last + self.memory.write_latency, before.response + 1)
+        self._writes_free = burst.last + self.memory.write_gap
+        while self._writes and self._writes[0].response < self.time.now:
+            self._writes.popleft()
+        self._writes.append(burst)
+        self.counters["WRITE_BEATS"] += beats
+        return burst
 
     def _store(self, accepted: deque[tuple[int, ModelInstruction]], changed: Gate) -> Process:
         time = self.time
         limit = min(STORE_OUTSTANDING, self.memory.write_limit)
-        responses: deque[int] = deque([-1] * limit, limit)
-        data_free = address_free = 0
+        outstanding: deque[_Burst] = deque([_Burst(None, -1, -1, -1)] * limit, limit)
+        address_free = 0
         while True:
             while not accepted:
                 yield changed
@@ -297,16 +378,13 @@ class ShellModel:
             yield max(0, ready - time.now)
             at = time.now
             for beats in self.bursts(instruction.fields):
-                at = max(at, responses[0] + 1)
+                at = max(at, outstanding[0].response + 1)
                 at = max(at, address_free)
                 address_free = at + 1 + self.memory.write_wait
-                first = max(at + READ_LATENCY + 2, address_free + self.memory.write_gap, data_free)
-                last = self.memory.last_beat(first, beats)
-                data_free = last + self.memory.write_gap
-                responses.append(max(last + self.memory.write_latency, responses[-1] + 1))
-                self.counters["WRITE_BEATS"] += beats
+                first = max(at + READ_LATENCY + 2, address_free + self.memory.write_gap, self._writes_free)
+                outstanding.append(self._write(instruction, first, beats, outstanding[-1]))
                 at += 1
             yield at - time.now
-            time.call(responses[-1] - time.now, lambda: self.complete(Queue.STORE))
+            self._finish(Queue.STORE, outstanding[-1])
             accepted.popleft()
             time.notify(changed)

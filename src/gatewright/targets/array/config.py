@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, fields
 
 from gatewright.errors import ConfigError
 
-__all__ = ["ArrayConfig"]
+__all__ = ["LANES_OF_A_PARAMETER_WORD", "ArrayConfig"]
+
+LANES_OF_A_PARAMETER_WORD = 4
+"""Most lanes of the vector unit for each lane of the post unit, whose parameters it reads."""
 
 
 def _power_of_two_at_least(value: int) -> int:
@@ -122,9 +125,10 @@ class ArrayConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or value not in allowed:
                 raise ConfigError(f"{name} must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}, not {value!r}")
-        if self.vector_lanes > 4 * self.post_lanes:
+        most = LANES_OF_A_PARAMETER_WORD * self.post_lanes
+        if self.vector_lanes > most:
             raise ConfigError(
-                f"vector_lanes must be at most {4 * self.post_lanes} with {self.post_lanes} post_lanes, "
+                f"vector_lanes must be at most {most} with {self.post_lanes} post_lanes, "
                 f"whose parameters it reads, not {self.vector_lanes}"
             )
         self._check_range("vector_sum_width", 16, 64)

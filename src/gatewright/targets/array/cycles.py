@@ -14,7 +14,9 @@ from gatewright.hdl.timeline import Process
 from gatewright.program import Program
 from gatewright.targets.array.assembler import decode
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.cycles_vector import VectorCore
 from gatewright.targets.array.isa import PIXEL_LEVELS, Operation
+from gatewright.targets.array.isa_vector import VECTOR_UNIT
 from gatewright.targets.array.timing import (
     COMPUTES_IN_FLIGHT,
     NEXT_CYCLES,
@@ -32,7 +34,7 @@ class CycleCount:
 
     def __init__(self, model: ShellModel, core: _Core, layers: int) -> None:
         self.cycles = model.cycles
-        self.counters = {**model.counters, "COMPUTE_BUSY": core.busy, "STALL_DRAIN": core.draining}
+        self.counters = {**model.counters, "COMPUTE_BUSY": core.busy + core.vector.busy, "STALL_DRAIN": core.draining}
         stamps = [model.stamps[index] for index in range(layers)]
         if stamps:
             stamps[-1] = self.cycles
@@ -41,13 +43,15 @@ class CycleCount:
 
 
 class _Core:
-    """The core as `timing` describes it."""
+    """The core as `timing` and, where there is a vector unit, `timing_vector` describe it."""
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         self.pixels: Mapping[str, int] = {}
         self.taps: Mapping[str, int] = {}
-        self.accepts = 0  # first cycle in which the next command is taken
+        self.vector = VectorCore(config)
+        self.taken = -1  # cycle in which the last command was taken
+        self.accepts = 0  # first cycle in which the array takes a command
         self.tile_end = -drain_cycles(config)
         self.completed: deque[int] = deque([-1] * COMPUTES_IN_FLIGHT, COMPUTES_IN_FLIGHT)
         self.busy = self.draining = 0
@@ -55,22 +59,36 @@ class _Core:
     def process(self, model: ShellModel) -> Process:
         while True:
             command = yield from model.next_command(Queue.COMPUTE, self._ready)
-            now = model.time.now
-            if command.opcode == Operation.COMPUTE:
+            now = self.taken = model.time.now
+            if command.fields["unit"] == VECTOR_UNIT:
+                self._vector(model, command)
+            elif command.opcode == Operation.COMPUTE:
                 model.time.call(self._compute(now, command.fields) - now, lambda: model.complete(Queue.COMPUTE))
-                continue
-            self.accepts = now + 1
-            if command.opcode == Operation.CONFIG_PIXELS:
+            elif command.opcode == Operation.CONFIG_PIXELS:
                 self.pixels = command.fields
             elif command.opcode == Operation.CONFIG_TAPS:
                 self.taps = command.fields
 
     def _ready(self, command: ModelInstruction) -> int:
+        vector = self.vector
+        if command.fields["unit"] == VECTOR_UNIT:
+            ready = max(self.taken + 1, vector.ready(command.opcode))
+            return max(ready, self.completed[-1] + 1) if command.opcode == Operation.COMPUTE else ready
+        ready = max(self.taken + 1, self.accepts)
         if command.opcode == Operation.COMPUTE:
-            return max(self.accepts, self.completed[0] + 1)
+            return max(ready, self.completed[0] + 1, vector.completed[-1] + 1)
         if command.opcode in (Operation.CONFIG_POST, Operation.CONFIG_RANGE):
-            return max(self.accepts, self.completed[-1] + 1)
-        return self.accepts
+            return max(ready, self.completed[-1] + 1)
+        return ready
+
+    def _vector(self, model: ShellModel, command: ModelInstruction) -> None:
+        if command.opcode == Operation.COMPUTE:
+            now = model.time.now
+            model.time.call(self.vector.compute(now, command.fields) - now, lambda: model.complete(Queue.COMPUTE))
+            for taken in self.vector.taken:
+                model.take(taken)
+        else:
+            self.vector.configure(command.opcode, command.fields)
 
     def _compute(self, now: int, f: Mapping[str, int]) -> int:
         """The cycle in which a COMPUTE accepted now reports its completion."""

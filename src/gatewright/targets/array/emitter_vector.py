@@ -429,6 +429,7 @@ def _deltas(levels: Sequence[Level]) -> list[tuple[int, int, int]]:
 
 def _post_fields(job: VectorJob) -> dict[str, int]:
     tail, per_channel = job.tail, job.parameters is not None
+    most = (1 << (8 * job.output.element_bytes - 1)) - 1
     return {
         "per_channel": int(per_channel),
         "bias": 0 if per_channel else tail.bias,
@@ -438,7 +439,7 @@ def _post_fields(job: VectorJob) -> dict[str, int]:
         "leaky": int(tail.leaky),
         "rounding": ROUNDING_CODES[tail.rounding],
         "zero": tail.zero,
-        "low": tail.low,
-        "high": tail.high,
+        "low": max(tail.low, -most - 1),
+        "high": min(tail.high, most),
         "table": int(tail.table is not None),
     }

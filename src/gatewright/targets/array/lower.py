@@ -14,6 +14,7 @@ from gatewright.targets.array.assembler import Step, assemble, prove, synchronis
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.emitter import Emitter
 from gatewright.targets.array.emitter_vector import constant_bytes
+from gatewright.targets.array.isa_vector import VECTOR_UNIT
 from gatewright.targets.array.job import Job, element_bytes
 from gatewright.targets.array.layers import layers_of, map_layer
 from gatewright.targets.array.memory_map import MemoryMap, Rows
@@ -160,5 +161,6 @@ def _bindings(
 def _info(layer: Layer, config: ArrayConfig, steps: Sequence[Step], constants: int) -> LayerInfo:
     loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == constants]
     transfer = sum(f["length"] * f["count0"] * f["count1"] for f in loads)
-    limit = -(-layer.macs // config.multipliers)
+    width = config.vector_lanes if steps and steps[-1].unit == VECTOR_UNIT else config.multipliers
+    limit = -(-layer.macs // width)
     return LayerInfo(layer.output, layer.main.op.name, layer.macs, limit, transfer)

@@ -94,7 +94,8 @@ def map_vector_average_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> 
     assert isinstance(op, AveragePool)
     step = x.shape[3] * element_bytes(x.dtype)
     tail = VectorTail(shift=op.shift, rounding=op.rounding, zero=op.zero, low=op.low, high=op.high)
-    window = replace(_windows(graph, layer), taps=_kernel(op.kernel, step), a_zero=op.x_zero, pad=op.x_zero, tail=tail)
+    pad = op.x_zero if any(op.pads) else 0
+    window = replace(_windows(graph, layer), taps=_kernel(op.kernel, step), a_zero=op.x_zero, pad=pad, tail=tail)
     window = with_tail(graph, window, layer.nodes[1:])
     divisors, multipliers = op.divisors(x), dict(op.multipliers)
     return [

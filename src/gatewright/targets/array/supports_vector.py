@@ -17,7 +17,6 @@ __all__ = ["VECTOR_RULES", "sum_bits", "vector_reason"]
 _MOST_COUNT = 16383  # taps, pixels of a row, rows: the counts of the nests
 _MOST_HEIGHT = 8191  # rows of an image with windows: y is signed
 _MOST_ROW = (1 << 19) - 1  # bytes of a row: x is signed
-_ZERO_BITS = 17
 _FACTOR_BITS = 25
 _MULTIPLIER_BITS = 24
 _MOST_SHIFT = 63
@@ -74,16 +73,10 @@ def _result(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
     return None
 
 
-def _zero(value: int, name: str = "x_zero") -> Reason:
-    half = 1 << (_ZERO_BITS - 1)
+def _zero(value: int, config: ArrayConfig, name: str = "x_zero", *, pad: bool = False) -> Reason:
+    """Zero points have a bit more than elements, unless they are what padding inserts."""
+    half = 1 << (8 * config.vector_operand_bytes - pad)
     return None if -half <= value < half else f"{name} must be within {-half}..{half - 1}, not {value}"
-
-
-def _tail(op: ir.Add | ir.Multiply | ir.Shift | ir.LeakyRelu | ir.Requantise | ir.AveragePool) -> Reason:
-    for name in ("zero", "low", "high"):
-        if not -(1 << 31) <= getattr(op, name) < 1 << 31:
-            return f"{name} must have at most 32 bits, not be {getattr(op, name)}"
-    return None
 
 
 def _multipliers(values: list[int], config: ArrayConfig) -> Reason:
@@ -161,12 +154,10 @@ def _average_pool(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
     assert isinstance(op, ir.AveragePool)
     used = set(op.divisors(graph.type_of(node.inputs[0])).reshape(-1).tolist())
     multipliers = [mul for divisor, mul in op.multipliers if divisor in used]
-    if not -(1 << 15) <= op.x_zero < 1 << 15:
-        return f"x_zero must have at most 16 bits, not be {op.x_zero}"
     return (
         _window(node, graph, op.kernel)
+        or _zero(op.x_zero, config, pad=any(op.pads))
         or _multipliers(multipliers, config)
-        or _tail(op)
         or _sum(_greatest_sum(node, graph), config)
     )
 
@@ -217,9 +208,7 @@ def _weights(node: Node, graph: Graph, config: ArrayConfig, x_zero: int) -> Reas
         bias, width = graph.constant(node.inputs[-1]).array, config.bias_width
         if bias.size and max(-int(bias.min()), int(bias.max()) + 1) > 1 << (width - 1):
             return f"the bias must have at most {width} bits, not be {bias.min()}..{bias.max()}"
-    if not -(1 << 15) <= x_zero < 1 << 15:
-        return f"x_zero must have at most 16 bits, not be {x_zero}"
-    return _sum(_greatest_sum(node, graph), config)
+    return _zero(x_zero, config, pad=True) or _sum(_greatest_sum(node, graph), config)
 
 
 def _add(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
@@ -229,8 +218,8 @@ def _add(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
         return "the vector unit has no addition (vector_affine = false)"
     if not all(-(1 << (_FACTOR_BITS - 1)) <= mul < 1 << (_FACTOR_BITS - 1) for mul in (op.mul_a, op.mul_b)):
         return f"multipliers must have {_FACTOR_BITS} bits with their sign, not be {op.mul_a} and {op.mul_b}"
-    zeros = _zero(op.a_zero, "a_zero") or _zero(op.b_zero, "b_zero")
-    return zeros or _tail(op) or _sum(_greatest_sum(node, graph), config)
+    zeros = _zero(op.a_zero, config, "a_zero") or _zero(op.b_zero, config, "b_zero")
+    return zeros or _sum(_greatest_sum(node, graph), config)
 
 
 def _multiply(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
@@ -238,8 +227,8 @@ def _multiply(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
     assert isinstance(op, ir.Multiply)
     if not config.vector_operand:
         return "the vector unit has no second operand (vector_operand = false)"
-    zeros = _zero(op.a_zero, "a_zero") or _zero(op.b_zero, "b_zero")
-    return zeros or _multipliers([op.mul], config) or _tail(op) or _sum(_greatest_sum(node, graph), config)
+    zeros = _zero(op.a_zero, config, "a_zero") or _zero(op.b_zero, config, "b_zero")
+    return zeros or _multipliers([op.mul], config) or _sum(_greatest_sum(node, graph), config)
 
 
 def _shift(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
@@ -247,13 +236,13 @@ def _shift(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
     assert isinstance(op, ir.Shift)
     if not config.vector_shift:
         return "the vector unit has no shift (vector_shift = false)"
-    return _zero(op.a_zero, "a_zero") or _zero(op.b_zero, "b_zero") or _tail(op)
+    return _zero(op.a_zero, config, "a_zero") or _zero(op.b_zero, config, "b_zero")
 
 
 def _leaky_relu(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
     op = node.op
     assert isinstance(op, ir.LeakyRelu)
-    return _zero(op.x_zero) or _multipliers([op.mul], config) or _tail(op)
+    return _zero(op.x_zero, config) or _multipliers([op.mul], config)
 
 
 def _requantise(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
@@ -264,7 +253,7 @@ def _requantise(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
     if not 0 <= (op.negative_shift or 0) <= _MOST_SHIFT:
         return f"negative_shift must be within 0..{_MOST_SHIFT}, not {op.negative_shift}"
     values = graph.constant(node.inputs[1]).array.reshape(-1).tolist()
-    return _zero(op.x_zero) or _multipliers(values, config) or _tail(op)
+    return _zero(op.x_zero, config) or _multipliers(values, config)
 
 
 def _any(node: Node, graph: Graph, config: ArrayConfig) -> Reason:

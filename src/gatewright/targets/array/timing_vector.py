@@ -8,8 +8,9 @@ such. So, with n = pixels x taps steps in a group, the last step comes
     (groups - 1) * max(n, fetch_cycles) + n - 1        (without parameters per channel: groups * n - 1)
 
 after the first one; the next command can be accepted `NEXT_CYCLES` after the last step, and `completed` comes
-`vector_completion_cycles` after it. Each configuration command takes one cycle. CONFIG_LANES and CONFIG_POST, which the
-later stages still need, wait besides for the cycle `settings_cycles` after the first step of the COMPUTE before them.
+`vector_completion_cycles` after it. Each configuration command takes one cycle. CONFIG_LANES, which the later stages
+still need, waits besides for the cycle `settings_cycles` after the first step of the COMPUTE before it, and CONFIG_POST
+for the cycle after the `completed` of all COMPUTEs of the unit before it.
 
 A COMPUTE waits until everything that the other unit has accepted is completed: it is accepted in the cycle after that.
 """

@@ -66,7 +66,9 @@ class VectorClock:
     computing: int = 0
 
     def earliest(self, command: Command) -> int:
-        if command.opcode in (VectorOperation.CONFIG_LANES, VectorOperation.CONFIG_POST):
+        if command.opcode == VectorOperation.CONFIG_POST:
+            return max(self.free, self.completed + 1)
+        if command.opcode == VectorOperation.CONFIG_LANES:
             return max(self.free, self.first_step + settings_cycles(self.config))
         return self.free
 

@@ -98,7 +98,7 @@ class Core(wiring.Component):
                 (VectorOperation.CONFIG_TAPS, vector.set_taps, vector.idle),
                 (VectorOperation.CONFIG_WALK, vector.set_walk, vector.idle),
                 (VectorOperation.CONFIG_LANES, vector.set_lanes, vector.settled),
-                (VectorOperation.CONFIG_POST, vector.set_post, vector.settled),
+                (VectorOperation.CONFIG_POST, vector.set_post, ~vector.busy),
                 (VectorOperation.COMPUTE, vector.start, vector.idle & (in_flight == 0)),
             ]
             with m.If(data.View(HEADER, word[: HEADER.size]).unit == VECTOR_UNIT):

@@ -50,8 +50,8 @@ class VectorUnit(wiring.Component):
                 "set_post": In(1),
                 "start": In(1),
                 "idle": Out(1),  # all but CONFIG_LANES and CONFIG_POST can be taken
-                "settled": Out(1),  # these, too
-                "busy": Out(1),
+                "settled": Out(1),  # CONFIG_LANES, too
+                "busy": Out(1),  # not CONFIG_POST, either
                 "stepping": Out(1),
                 "completed": Out(1),
                 "a_enable": Out(1),
