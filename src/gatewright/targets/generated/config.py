@@ -17,7 +17,8 @@ __all__ = ["GeneratedConfig"]
 class GeneratedConfig(BoundaryConfig):
     """What the machine may cost, and what is wished for; 0 leaves the choice to the compiler.
 
-    After lowering no parameter is 0 but `multiplier_width`, for a machine that only shifts.
+    After lowering no parameter is 0 but `multiplier_width`, for a machine that only shifts, and `vector_lanes`, for one
+    without a vector unit.
 
     Raises
     ------
@@ -26,7 +27,7 @@ class GeneratedConfig(BoundaryConfig):
     """
 
     multipliers: int = 64
-    """Most multipliers of the array."""
+    """Most multipliers of the array; lanes of a vector unit that runs convolutions count among them."""
     memory_bytes: int = 256 * 1024
     """Most bytes of scratchpads."""
     rows: int = 0
@@ -61,6 +62,28 @@ class GeneratedConfig(BoundaryConfig):
     """Maximum unit; left out where the network has no use for it."""
     lut: bool = True
     """Table; left out where the network has none."""
+    vector: bool = True
+    """Vector unit; left out where the network has nothing for it."""
+    vector_lanes: int = 0
+    """Elements the vector unit takes in one cycle, a power of two."""
+    vector_sum_width: int = 0
+    """Bits of a sum in the vector unit; by default what range analysis asks for."""
+    vector_operand_bytes: int = 0
+    """Bytes of the largest element that the vector unit reads: 1 or 2."""
+    vector_result_bytes: int = 0
+    """Bytes of the largest element that the vector unit writes: 1, 2 or 4."""
+    vector_operand: bool = True
+    """Second operand of the vector unit; left out, as are the parts below, where no layer of it uses them."""
+    vector_product_shift: bool = True
+    """Rounding shift of the vector unit's products."""
+    vector_affine: bool = True
+    """Sum of two operands times a factor each."""
+    vector_shift: bool = True
+    """Shift of one operand by the other."""
+    vector_maximum: bool = True
+    """Maxima and their places."""
+    vector_table: bool = True
+    """256-entry table of the vector unit."""
     program_bytes: int = 0
     """Size of the program in ROM: set by lowering."""
     program_digest: str = ""

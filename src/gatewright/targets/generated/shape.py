@@ -6,6 +6,7 @@ whatever does not stay on chip. All shapes are compared at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +15,8 @@ from gatewright import ir
 from gatewright.errors import ConfigError
 from gatewright.ir import Graph
 from gatewright.passes import Layer, aliases
-from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.config import LANES_OF_A_PARAMETER_WORD
 from gatewright.targets.array.job import element_bytes
-from gatewright.targets.array.layers import layers_of
 from gatewright.targets.array.timing import drain_distance
 from gatewright.targets.generated.config import GeneratedConfig
 
@@ -63,13 +63,17 @@ class Shapes:
         return Shapes(self.rows[index], self.columns[index], self.word_length[index], self.lanes[index])
 
 
-def choose_shape(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
-    """Rows, columns, tap word and lanes: of all shapes within half a percent of the best time, the smallest."""
-    works = [work_of(graph, layer, wish) for layer in layers_of(graph, _units(wish))]
-    shapes = _candidates(wish)
+def choose_shape(graph: Graph, wish: GeneratedConfig, layers: Sequence[Layer], *, convolves: bool) -> GeneratedConfig:
+    """Rows, columns, tap word and lanes: of all shapes within half a percent of the best time, the smallest.
+
+    `layers` are the array's; when the vector unit `convolves`, its lanes are part of the budget.
+    """
+    works = [work_of(graph, layer, wish) for layer in layers]
+    shapes = _candidates(wish, max(wish.multipliers - wish.vector_lanes, 1) if convolves else wish.multipliers)
+    shapes = _that_feed(shapes, wish)
     times = _network_times(works, shapes, wish)
     finalists = np.argsort(times, kind="stable")[:_FINALISTS]
-    shapes = _with_lanes(shapes[finalists], wish)
+    shapes = _that_feed(_with_lanes(shapes[finalists], wish), wish)
     times = _network_times(works, shapes, wish)
     near = np.flatnonzero(times <= times.min() * _TOLERANCE)
     cost = shapes.rows * shapes.columns + shapes.lanes * (1 + (wish.multiplier_width > 0) + 2 * wish.residual)
@@ -80,19 +84,21 @@ def choose_shape(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
         columns=int(shapes.columns[best]),
         feed_words=int(shapes.word_length[best]),
         post_lanes=int(shapes.lanes[best]),
+        vector_lanes=min(wish.vector_lanes, LANES_OF_A_PARAMETER_WORD * int(shapes.lanes[best])),
     )
 
 
-def _units(wish: GeneratedConfig) -> ArrayConfig:
-    """An array with the units of the wish: which of them there are says how nodes become layers."""
-    return ArrayConfig(residual=wish.residual, pool=wish.pool, lut=wish.lut)
+def _that_feed(shapes: Shapes, wish: GeneratedConfig) -> Shapes:
+    """Shapes whose lanes the vector unit can read its parameters with; all of them where none can."""
+    enough = np.flatnonzero(LANES_OF_A_PARAMETER_WORD * shapes.lanes >= wish.vector_lanes)
+    return shapes[enough] if enough.size else shapes
 
 
-def _candidates(wish: GeneratedConfig) -> Shapes:
+def _candidates(wish: GeneratedConfig, multipliers: int) -> Shapes:
     """Every shape that budget and wish allow, with as many lanes as it can have."""
     found = []
-    for rows in [wish.rows] if wish.rows else range(1, min(wish.multipliers, _MOST) + 1):
-        most = min(wish.multipliers // rows, _MOST)
+    for rows in [wish.rows] if wish.rows else range(1, min(multipliers, _MOST) + 1):
+        most = min(multipliers // rows, _MOST)
         columns = np.array([n for n in ([wish.columns] if wish.columns else range(1, most + 1)) if n <= most])
         lengths = np.array([wish.feed_words] if wish.feed_words else range(rows, min(2 * rows, _MOST) + 1))
         if columns.size and lengths.min() >= rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,21 +18,21 @@ _LEAST_SUM = 16
 _RESULTS = (8, 16, 32)
 
 
-def choose_widths(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
-    """The widths that the wish leaves open; a multiplier of 0 bits where all scales are powers of two."""
+def choose_widths(graph: Graph, wish: GeneratedConfig, nodes: Sequence[Node]) -> GeneratedConfig:
+    """The widths of the array, which runs these nodes; a multiplier of 0 bits where all scales are powers of two."""
     return replace(
         wish,
-        activation_width=wish.activation_width or max([_LEAST_OPERAND, *_operand_widths(graph)]),
-        weight_width=wish.weight_width or max([_LEAST_OPERAND, *_weight_widths(graph)]),
-        result_width=wish.result_width or _result_width(graph),
-        accumulator_width=wish.accumulator_width or max([_LEAST_SUM, *_sum_widths(graph)]),
-        multiplier_width=wish.multiplier_width or _multiplier_width(graph),
+        activation_width=wish.activation_width or max([_LEAST_OPERAND, *_operand_widths(graph, nodes)]),
+        weight_width=wish.weight_width or max([_LEAST_OPERAND, *_weight_widths(graph, nodes)]),
+        result_width=wish.result_width or _result_width(graph, nodes),
+        accumulator_width=wish.accumulator_width or max([_LEAST_SUM, *_sum_widths(graph, nodes)]),
+        multiplier_width=wish.multiplier_width or _multiplier_width(graph, nodes),
     )
 
 
-def _operand_widths(graph: Graph) -> Iterator[int]:
+def _operand_widths(graph: Graph, nodes: Sequence[Node]) -> Iterator[int]:
     """Of what the array reads."""
-    for node in graph.nodes:
+    for node in nodes:
         if not isinstance(node.op, ir.Reshape) and not _follows_a_sum(graph, node):
             operands = [name for name in node.inputs if not graph.is_constant(name)]
             yield from (graph.type_of(name).dtype.width for name in operands)
@@ -47,8 +47,8 @@ def _is_product(node: Node) -> bool:
     return isinstance(node.op, ir.Conv2d | ir.MatMul)
 
 
-def _weight_widths(graph: Graph) -> Iterator[int]:
-    for node in graph.nodes:
+def _weight_widths(graph: Graph, nodes: Sequence[Node]) -> Iterator[int]:
+    for node in nodes:
         if _is_product(node) and graph.is_constant(node.inputs[1]):
             array = graph.constant(node.inputs[1]).array
             yield _signed_width(int(array.min()), int(array.max()))
@@ -59,10 +59,10 @@ def _signed_width(low: int, high: int) -> int:
     return max((~low if low < 0 else low).bit_length(), (~high if high < 0 else high).bit_length()) + 1
 
 
-def _result_width(graph: Graph) -> int:
+def _result_width(graph: Graph, nodes: Sequence[Node]) -> int:
     """Of what is written: every value but sums that are requantised at once, and views."""
     widths = [8]
-    for node in graph.nodes:
+    for node in nodes:
         readers = graph.consumers(node.name)
         inside = _is_product(node) and len(readers) == 1 and isinstance(readers[0].op, ir.Requantise)
         if not isinstance(node.op, ir.Reshape) and (not inside or node.name in graph.outputs):
@@ -70,8 +70,8 @@ def _result_width(graph: Graph) -> int:
     return next((width for width in _RESULTS if width >= max(widths)), _RESULTS[-1])
 
 
-def _sum_widths(graph: Graph) -> Iterator[int]:
-    for node in graph.nodes:
+def _sum_widths(graph: Graph, nodes: Sequence[Node]) -> Iterator[int]:
+    for node in nodes:
         width = graph.type_of(node.inputs[0]).dtype.width
         if _is_product(node):
             low, high = ir.accumulator_bounds(graph, node)
@@ -82,9 +82,9 @@ def _sum_widths(graph: Graph) -> Iterator[int]:
             yield width + 2
 
 
-def _multiplier_width(graph: Graph) -> int:
+def _multiplier_width(graph: Graph, nodes: Sequence[Node]) -> int:
     values: list[int] = []
-    for node in graph.nodes:
+    for node in nodes:
         if isinstance(node.op, ir.Requantise):
             values += np.unique(graph.constant(node.inputs[1]).array).tolist()
         elif isinstance(node.op, ir.AveragePool):
