@@ -143,3 +143,10 @@ def test_rows_with_gaps_are_packed_and_unpacked():
     noise = np.frombuffer(data, np.uint8).copy()
     noise[3::4] = 0xEE
     np.testing.assert_array_equal(binding.unpack(noise), values)
+
+
+def test_unsigned_bytes_hold_128_more():
+    values = np.array([-128, -1, 0, 127], np.int8)
+    binding = Binding("x", 1, 0, TensorType((4,), I8), unsigned=True)
+    assert list(binding.pack(values)) == [0, 127, 128, 255]
+    np.testing.assert_array_equal(binding.unpack(binding.pack(values)), values)

@@ -60,7 +60,8 @@ class Binding:
     """Where one tensor of the graph lies: `offset` bytes into a region, row-major, little-endian.
 
     It is dense, or in rows of `row_bytes` that lie `row_pitch` bytes apart: what is between may hold anything. With a
-    `packed_width` of 2, 4 or 6 elements have so many bits (`ir.packing`), otherwise whole bytes.
+    `packed_width` of 2, 4 or 6 elements have so many bits (`ir.packing`), otherwise whole bytes. `unsigned` bytes hold
+    128 more than the graph's integers: the machine turns them around as it reads and writes them.
     `name` is the graph's name of the value; `port` says how it meets the model's own world (None: as it is).
     """
 
@@ -72,6 +73,7 @@ class Binding:
     row_bytes: int = 0
     row_pitch: int = 0
     packed_width: int = 0
+    unsigned: bool = False
 
     @property
     def dense_size(self) -> int:
@@ -101,6 +103,8 @@ class Binding:
             data = pack(array.reshape(-1), self.packed_width).tobytes()
         else:
             data = array.astype(self.type.dtype.storage.newbyteorder("<")).tobytes()
+        if self.unsigned:
+            data = _flipped(data)
         if not self.row_bytes:
             return data
         rows = np.frombuffer(data, np.uint8).reshape(-1, self.row_bytes)
@@ -110,6 +114,8 @@ class Binding:
         """Inverse of `pack`."""
         if self.row_bytes:
             data = np.frombuffer(bytes(data), np.uint8).reshape(-1, self.row_pitch)[:, : self.row_bytes].tobytes()
+        if self.unsigned:
+            data = _flipped(bytes(data))
         if self.packed_width:
             raw, signed = np.frombuffer(bytes(data), np.uint8), self.type.dtype.signed
             array = unpack(raw, self.packed_width, self.type.size, signed=signed)
@@ -301,6 +307,11 @@ def _region_from_json(region: dict[str, Any], image: bytes) -> Region:
     return Region(region["name"], region["kind"], region["size"], data)
 
 
+def _flipped(data: bytes) -> bytes:
+    """Signed bytes as unsigned ones on a scale that begins at their least, and back."""
+    return (np.frombuffer(data, np.uint8) ^ 0x80).tobytes()
+
+
 def _binding_to_json(binding: Binding) -> dict[str, Any]:
     return {
         "name": binding.name,
@@ -310,6 +321,7 @@ def _binding_to_json(binding: Binding) -> dict[str, Any]:
         "row_bytes": binding.row_bytes,
         "row_pitch": binding.row_pitch,
         "packed_width": binding.packed_width,
+        "unsigned": binding.unsigned,
         "port": binding.port.to_json() if binding.port else None,
     }
 

@@ -181,13 +181,21 @@ def test_values_must_stay_those_of_the_accelerator():
         ng.export_ndarray(y)
 
 
-def test_what_the_log_says_of_unsigned_tensors():
-    """They lie in memory as the machine has them: signed."""
+def test_unsigned_bytes_lie_in_memory_as_they_are():
     x = ng.placeholder(ng.uint8, (4,), name="x")
     accelerator = ng.to_veriloggen(ng.relu(x, name="y"), "unsigned", silent=True)
     rows = {row.name: row.dtype for row in accelerator.log.memory_map}
-    assert (rows["x"], rows["y"]) == ("uint8 -128", "uint8 -128")
-    assert accelerator.addresses.slot(x).pack([0, 1, 128, 255])[:4].tolist() == [128, 129, 0, 127]
+    assert (rows["x"], rows["y"]) == ("uint8", "uint8")
+    assert accelerator.addresses.slot(x).pack([0, 1, 128, 255])[:4].tolist() == [0, 1, 128, 255]
+
+
+def test_what_the_log_says_of_narrow_unsigned_tensors():
+    """They lie in memory as the machine has them: signed."""
+    x = ng.placeholder(ng.uint4, (4,), name="x")
+    accelerator = ng.to_veriloggen(ng.relu(x, name="y"), "narrow", silent=True)
+    rows = {row.name: row.dtype for row in accelerator.log.memory_map}
+    assert (rows["x"], rows["y"]) == ("uint4 -8", "uint4 -8")
+    assert accelerator.addresses.slot(x).pack([0, 1, 8, 15])[:4].tolist() == [248, 249, 0, 7]
 
 
 def test_rows_of_the_binding_are_those_of_the_records(small, accelerator):

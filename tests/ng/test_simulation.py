@@ -152,6 +152,27 @@ def test_the_older_register_map(network):
     np.testing.assert_array_equal(found, ng.eval([z], x=image())[0])
 
 
+@pytest.mark.parametrize("timing", ["ideal", "stalls"])
+def test_unsigned_images_as_they_come(timing):
+    """Bytes of a camera, written by a driver that knows of no sign; an unsigned tensor that another layer reads."""
+    x = ng.placeholder(ng.uint8, (1, 6, 5, 3), name="x")
+    w = ng.variable(ng.int8, (4, 3, 3, 3), name="w")
+    w.set_value(np.random.default_rng(0).integers(-128, 128, w.shape))
+    y = ng.conv2d(x, w, (1, 1, 1, 1), rshift_out=9, dtype=ng.uint8, name="y")
+    z = ng.max_pool(y, (1, 2, 2, 1), (1, 1, 1, 1), name="z")
+    made = ng.to_veriloggen([y, z], "camera", silent=True)
+    pixels = np.random.default_rng(1).integers(0, 256, x.shape)
+    memory = np.zeros(made.addresses.size, np.uint8)
+    ng.set_memory(memory, pixels, 32, 8, x.addr, x.get_word_alignment())
+    with ng.Simulation(made, memory, timing=timing) as running:
+        running.place_parameters()
+        running.start()
+        running.wait()
+    for record, expected in zip((y, z), ng.eval([y, z], x=pixels), strict=True):
+        found = ng.unpack(memory[record.addr :], record.shape, record.dtype, record.get_word_alignment())
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_the_driver_of_the_project_drives_it_too(network, handle):
     _, z = network
     found = run(handle.build, {"x": image().astype(np.int8)}, "rtl", RunOptions("stalls"))

@@ -22,6 +22,7 @@ __all__ = [
     "SegmentWalker",
     "lane_mask",
     "longest_burst",
+    "sign_flip",
 ]
 
 LENGTH_WIDTH = 20
@@ -46,7 +47,11 @@ class AddressSpace:
     beats: int = BURST_BEATS
     runs: bool = False
     """Rows of segments can be moved in one go; without it, each by itself."""
+    unsigned: int = 0
+    """Regions (bit n: region n) of unsigned bytes: the machine has them less 128."""
 
+
+_UNSIGNED = {"is_unsigned": unsigned(1)}
 
 _RUN = {
     "is_run": unsigned(1),
@@ -68,6 +73,7 @@ def Segment(space: AddressSpace) -> data.StructLayout:
             "length": unsigned(LENGTH_WIDTH),
             "scratch": unsigned(SCRATCH_ADDRESS_WIDTH),
             **_ORIGIN,
+            **(_UNSIGNED if space.unsigned else {}),
             **(_RUN if space.runs else {}),
         }
     )
@@ -89,6 +95,7 @@ def BurstPlan(bus_bytes: int, space: AddressSpace) -> data.StructLayout:
             "last_lane": lane,
             "scratch": unsigned(SCRATCH_ADDRESS_WIDTH),
             **_ORIGIN,
+            **(_UNSIGNED if space.unsigned else {}),
             **({**_RUN, "begins": unsigned(1)} if space.runs else {}),
         }
     )
@@ -100,6 +107,11 @@ def lane_mask(plan: data.View, first: Value, last: Value, bus_bytes: int) -> Val
     from_first = (every << plan.first_lane)[:bus_bytes]
     to_last = every >> ~plan.last_lane
     return Mux(first, from_first, every) & Mux(last, to_last, every)
+
+
+def sign_flip(is_unsigned: Value, bus_bytes: int) -> Value:
+    """What makes bytes of a beat the machine's, or memory's again, by exclusive or."""
+    return Cat(Const(0, 7), is_unsigned).replicate(bus_bytes)
 
 
 def longest_burst(bus_bytes: int) -> int:
@@ -163,6 +175,7 @@ class SegmentWalker(wiring.Component):
         row_done = (segments_left == 1) | is_run
         step = self.segments.valid & self.segments.ready
         start = (pending_base + pending_transfer.offset)[:bits]
+        region = pending_transfer.region
         next_row = (row_address + keep["stride1"])[:bits]
         m.d.comb += [
             segment.address.eq(address),
@@ -173,6 +186,11 @@ class SegmentWalker(wiring.Component):
             segment.last.eq(row_done & (rows_left == 1)),
             take.eq(pending & (~self.segments.valid | (step & segment.last))),
         ]
+        if self.space.unsigned:
+            is_unsigned = Signal(reset_less=True)
+            m.d.comb += segment.is_unsigned.eq(is_unsigned)
+            with m.If(take):
+                m.d.sync += is_unsigned.eq(Const(self.space.unsigned, self.space.regions).bit_select(region, 1))
         if self.space.runs:
             first = Signal(reset_less=True)
             m.d.sync += first.eq(take | (first & ~step))
@@ -278,6 +296,11 @@ class BurstSplitter(wiring.Component):
             burst.last.eq(last_segment & last_burst),
             self.segments.ready.eq(~self.bursts.valid | (step & last_burst)),
         ]
+        if self.space.unsigned:
+            is_unsigned = Signal(reset_less=True)
+            m.d.comb += burst.is_unsigned.eq(is_unsigned)
+            with m.If(self.segments.ready):
+                m.d.sync += is_unsigned.eq(segment.is_unsigned)
         if self.space.runs:
             self._pass_run(m, step)
         with m.If(self.segments.ready):

@@ -5,7 +5,16 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl.axi import BURST, Beat
-from gatewright.hdl.burst import COMMAND, FAULT, AddressSpace, BurstPlan, BurstPlanner, RegionBases, lane_mask
+from gatewright.hdl.burst import (
+    COMMAND,
+    FAULT,
+    AddressSpace,
+    BurstPlan,
+    BurstPlanner,
+    RegionBases,
+    lane_mask,
+    sign_flip,
+)
 from gatewright.hdl.core_port import ScratchWrite
 from gatewright.hdl.runs import RunCursor
 from gatewright.hdl.stream_queue import StreamQueue
@@ -89,6 +98,9 @@ class LoadUnit(wiring.Component):
             self.fault.address.eq(burst.address),
             self.quiet.eq(~expected.o.valid),
         ]
+        if self.space.unsigned:
+            flip = sign_flip(burst.is_unsigned, bus_bytes)
+            m.d.comb += output.i.p.write.data.eq(self.beats.p.data ^ flip)
         if self.space.runs:
             m.submodules.cursor = cursor = RunCursor(bus_bytes, self.space)
             m.d.comb += [cursor.plan.eq(burst), cursor.opens.eq(first), cursor.step.eq(taken)]

@@ -5,7 +5,16 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.hdl.axi import ADDRESS_WIDTH, BURST, WriteBeat
-from gatewright.hdl.burst import COMMAND, FAULT, AddressSpace, BurstPlan, BurstPlanner, RegionBases, lane_mask
+from gatewright.hdl.burst import (
+    COMMAND,
+    FAULT,
+    AddressSpace,
+    BurstPlan,
+    BurstPlanner,
+    RegionBases,
+    lane_mask,
+    sign_flip,
+)
 from gatewright.hdl.core_port import READ_LATENCY, SCRATCH_ADDRESS_WIDTH
 from gatewright.hdl.csr_map import INDEX_WIDTH
 from gatewright.hdl.pipeline import delayed
@@ -80,6 +89,9 @@ class BeatReader(wiring.Component):
             Cat(output.i.p.strb, output.i.p.last).eq(frame),
             output.i.p.data.eq(self.read_data),
         ]
+        if self.space.unsigned:
+            is_unsigned = delayed(m, burst.is_unsigned, READ_LATENCY, "is_unsigned")
+            m.d.comb += output.i.p.data.eq(self.read_data ^ sign_flip(is_unsigned, bus_bytes))
         return m
 
 

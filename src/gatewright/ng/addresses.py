@@ -79,7 +79,7 @@ class Slot:
         record, first = self.record, self.placement.addr
         name, dtype = record.name or "unnamed", (record.dtype or int32).to_str()
         port = self.binding.port
-        if port is not None and port.zero_point != port.model_zero_point:
+        if port is not None and port.zero_point != port.model_zero_point and not self.binding.unsigned:
             dtype = f"{dtype} {port.zero_point - port.model_zero_point:+d}"
         return MemoryRow(
             first, first + self.size - 1, base, self.kind, name, dtype, record.shape, self.alignment, self.aligned_shape

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
-from gatewright.ir import Graph
+from gatewright.ir import Graph, Port
 from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
@@ -146,15 +146,16 @@ def _rows(graph: Graph, roots: Mapping[str, str], alignment: int) -> dict[str, R
 
 
 def _bindings(
-    graph: Graph, names: Sequence[str], ports: Sequence[object], memory: MemoryMap, roots: object
+    graph: Graph, names: Sequence[str], ports: Sequence[Port], memory: MemoryMap, roots: Mapping[str, str]
 ) -> tuple[Binding, ...]:
+    """Where inputs or outputs lie. What is unsigned to a host that deals in integers stays so in NNgen's regions."""
     bindings = []
     for name, port in zip(names, ports, strict=True):
-        where = memory.places[roots.get(name, name)]  # type: ignore[attr-defined]
+        where, type = memory.places[roots.get(name, name)], graph.type_of(name)
         row, pitch = (where.rows.bytes, where.rows.pitch) if where.rows else (0, 0)
-        bindings.append(
-            Binding(name, where.region, where.offset, graph.type_of(name), port, row, pitch)  # type: ignore[arg-type]
-        )
+        offset = port.zero_point - port.model_zero_point
+        unsigned = memory.rom and port.scale is None and type.dtype.width == 8 and offset == -128
+        bindings.append(Binding(name, where.region, where.offset, type, port, row, pitch, unsigned=unsigned))
     return tuple(bindings)
 
 

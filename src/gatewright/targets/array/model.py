@@ -27,11 +27,18 @@ _GATHER_LIMIT = 1 << 24  # operands gathered at once, to bound memory
 class Machine:
     """Scratchpads, memory regions and configuration registers; `step` executes one instruction.
 
-    Scratchpads start with noise, as those of the hardware do.
+    Scratchpads start with noise, as those of the hardware do. `unsigned` regions hold bytes that the machine has less
+    128.
     """
 
-    def __init__(self, config: ArrayConfig, regions: Sequence[np.ndarray], seed: int = 0) -> None:
-        self.config, self.regions = config, list(regions)
+    def __init__(
+        self,
+        config: ArrayConfig,
+        regions: Sequence[np.ndarray],
+        unsigned: frozenset[int] = frozenset(),
+        seed: int = 0,
+    ) -> None:
+        self.config, self.regions, self.unsigned = config, list(regions), unsigned
         noise = np.random.default_rng(seed)
         sizes = {
             Memory.ACTIVATION: config.activation_bytes,
@@ -87,10 +94,11 @@ class Machine:
             raise ProgramError(f"transfer leaves region {f['region']}, which has {len(region)} bytes")
         index = (starts.reshape(-1, 1) + np.arange(f["length"])).reshape(-1)
         inside = slice(f["scratch"], f["scratch"] + size)
+        flip = 0x80 if f["region"] in self.unsigned else 0
         if step.opcode == Opcode.LOAD:
-            scratch[inside] = region[index]
+            scratch[inside] = region[index] ^ flip
         else:
-            region[index] = scratch[inside]
+            region[index] = scratch[inside] ^ flip
 
     # The array.
 
@@ -248,7 +256,8 @@ def execute(program: Program, config: ArrayConfig, inputs: Sequence[np.ndarray])
     for binding, array in zip(program.inputs, inputs, strict=True):
         data = np.frombuffer(binding.pack(array), np.uint8)
         regions[binding.region][binding.offset : binding.offset + len(data)] = data
-    machine = Machine(config, regions)
+    unsigned = frozenset(binding.region for binding in (*program.inputs, *program.outputs) if binding.unsigned)
+    machine = Machine(config, regions, unsigned)
     for step in decode(program.code):
         machine.step(step)
     return {

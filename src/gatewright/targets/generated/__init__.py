@@ -41,11 +41,12 @@ class GeneratedTarget(Target[GeneratedConfig]):
     top: ClassVar[str] = "gatewright_generated"
 
     def lower(self, graph: Graph, config: GeneratedConfig) -> Program:
-        chosen = choose(graph, replace(config, program_bytes=0, program_digest=""))
+        chosen = choose(graph, replace(config, program_bytes=0, program_digest="", unsigned_regions=0))
         program = lower(graph, chosen.array(), self.name, rom=True)
         code = program.code
         digest = hashlib.sha256(code).hexdigest()[:16]
-        chosen = replace(chosen, program_bytes=len(code), program_digest=digest)
+        unsigned = sum(1 << region for region in {b.region for b in (*program.inputs, *program.outputs) if b.unsigned})
+        chosen = replace(chosen, program_bytes=len(code), program_digest=digest, unsigned_regions=unsigned)
         return replace(program, config=asdict(chosen), config_digest=chosen.digest())
 
     def run(self, program: Program, inputs: Sequence[np.ndarray]) -> Result:
@@ -111,5 +112,5 @@ def _rom(config: GeneratedConfig, program: Program) -> Rom:
         config.digest(),
         config.registers(program),
         tuple(numbers.items()),
-        config.space(len(program.memory_regions)),
+        replace(config.space(len(program.memory_regions)), unsigned=config.unsigned_regions),
     )

@@ -88,6 +88,8 @@ class GeneratedConfig(BoundaryConfig):
     """Size of the program in ROM: set by lowering."""
     program_digest: str = ""
     """Hash of the program in ROM: set by lowering."""
+    unsigned_regions: int = 0
+    """Regions (bit n: region n) whose bytes are unsigned in memory: set by lowering."""
 
     def __post_init__(self) -> None:
         for name in ("multipliers", "memory_bytes"):
