@@ -73,6 +73,15 @@ def test_a_pretrained_network(capsys, shared_models):
     assert json.loads(out)["reference"]["max_steps"] <= 2
 
 
+def test_a_pretrained_network_of_two_bits(capsys, shared_models):
+    """Weights and activations are 2-bit values throughout; the sums that end the network fit 8 bits."""
+    model = shared_models / "qonnx" / "tfc_2w2a.onnx"
+    status, out, _ = run(capsys, "verify", model, "--target", "systolic", "--json")
+    assert status == 0
+    assert json.loads(out)["equal"] is True
+    assert json.loads(out)["reference"]["max_steps"] == 0
+
+
 def test_stalls_change_cycles_and_nothing_else(build):
     x = random_inputs(build.graph.input_ports, 0)
     usual = gatewright.run(build, x)

@@ -1,7 +1,8 @@
 """Passes: pure functions from graph to graph. A pass changes how a network is written, never what it computes.
 
 The docstring of each is its rule. `PASSES` is the order that suits every machine; `to_signed` is for machines whose
-operands are signed, `duplicate_sums` for those that cannot keep a sum; `group` forms the layers that machines lower.
+operands are signed, `narrow_sums` for those whose results are narrower than their accumulators, `duplicate_sums` for
+those that cannot keep a sum; `group` forms the layers that machines lower.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from gatewright.passes.fold_tables import fold_tables
 from gatewright.passes.group import FusionRules, Layer, aliases, group, macs
 from gatewright.passes.merge_duplicates import merge_duplicates
 from gatewright.passes.merge_pads import merge_pads
+from gatewright.passes.narrow_sums import narrow_sums
 from gatewright.passes.remove_identities import remove_identities
 from gatewright.passes.to_signed import to_signed
 
@@ -39,6 +41,7 @@ __all__ = [
     "macs",
     "merge_duplicates",
     "merge_pads",
+    "narrow_sums",
     "remove_dead",
     "remove_identities",
     "run_passes",

@@ -9,7 +9,7 @@ import numpy as np
 
 from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
 from gatewright.ir import Graph
-from gatewright.passes import Pass, to_signed
+from gatewright.passes import Pass, narrow_sums, to_signed
 from gatewright.program import Program, Result
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.cycles import count_cycles
@@ -28,7 +28,7 @@ class BitfusionTarget(Target[FusionConfig]):
     summary: ClassVar[str] = "array of fusion units: 2, 4, 6 or 8 bits a layer, on either side; the narrower the faster"
     config_type: ClassVar[type] = FusionConfig
     supports: ClassVar[Support] = SUPPORT
-    passes: ClassVar[tuple[Pass, ...]] = (to_signed,)
+    passes: ClassVar[tuple[Pass, ...]] = (narrow_sums, to_signed)
     top: ClassVar[str] = "gatewright_bitfusion"
 
     def lower(self, graph: Graph, config: FusionConfig) -> Program:

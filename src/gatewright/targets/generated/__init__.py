@@ -15,7 +15,7 @@ from gatewright.hdl.instruction import INSTRUCTION_BYTES
 from gatewright.hdl.nngen_pins import wrap
 from gatewright.hdl.pins import Pins
 from gatewright.ir import Graph
-from gatewright.passes import Pass, to_signed
+from gatewright.passes import Pass, narrow_sums, to_signed
 from gatewright.program import Program, Result
 from gatewright.targets.array.cycles import count_cycles
 from gatewright.targets.array.engines import engines
@@ -37,7 +37,7 @@ class GeneratedTarget(Target[GeneratedConfig]):
     summary: ClassVar[str] = "a machine made for one network: program in ROM, array and memories chosen for it"
     config_type: ClassVar[type] = GeneratedConfig
     supports: ClassVar[Support] = SUPPORT
-    passes: ClassVar[tuple[Pass, ...]] = (to_signed,)
+    passes: ClassVar[tuple[Pass, ...]] = (narrow_sums, to_signed)
     top: ClassVar[str] = "gatewright_generated"
 
     def lower(self, graph: Graph, config: GeneratedConfig) -> Program:

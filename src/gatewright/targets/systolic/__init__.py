@@ -10,7 +10,7 @@ import numpy as np
 from gatewright.hdl.csr_map import REGISTER_MAP, RegisterMap
 from gatewright.hdl.pins import Pins
 from gatewright.ir import Graph
-from gatewright.passes import Pass, to_signed
+from gatewright.passes import Pass, narrow_sums, to_signed
 from gatewright.program import Program, Result
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.cycles import count_cycles
@@ -35,7 +35,7 @@ class SystolicTarget(Target[ArrayConfig]):
     )
     config_type: ClassVar[type] = ArrayConfig
     supports: ClassVar[Support] = SUPPORT
-    passes: ClassVar[tuple[Pass, ...]] = (to_signed,)
+    passes: ClassVar[tuple[Pass, ...]] = (narrow_sums, to_signed)
     top: ClassVar[str] = "gatewright_systolic"
 
     def lower(self, graph: Graph, config: ArrayConfig) -> Program:
