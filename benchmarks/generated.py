@@ -86,7 +86,7 @@ def _beside(case: NngenCase, say: Callable[[str], None]) -> list[Beside]:
     say(f"generated: {case.name}")
     memories = (("nngen", case.most, case.nngen), ("ideal", case.ideal_most, case.ideal_nngen))
     try:
-        build = ng.build(case.make(), "case", {"multipliers": case.multipliers})
+        build = ng.build(case.make(), "bench", {"multipliers": case.multipliers})
     except GatewrightError as error:
         return [Beside(case, memory, most, nngen, None, note=str(error)) for memory, most, nngen in memories[:1]]
     inputs = random_inputs(build.graph.input_ports, 0)

@@ -1,5 +1,8 @@
 """The cache of emitted machines: used when nothing changed, and only then."""
 
+import re
+from pathlib import Path
+
 import pytest
 from fake_target import FakeConfig, FakeTarget
 
@@ -51,3 +54,13 @@ def test_new_sources_and_new_tools_make_new_machines(monkeypatch, changed):
 def test_machines_from_outside_are_not_kept(tmp_path):
     machine_verilog(FakeTarget(), FakeConfig())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_machines_are_made_from_the_sources_that_count():
+    """Whatever targets import, at any depth, is part of the key."""
+    package = Path(verilog.__file__).parent
+    for name in verilog._SOURCES:
+        paths = (package / name).rglob("*.py") if (package / name).is_dir() else [package / name]
+        for path in paths:
+            found = re.findall(r"(?m)^ *(?:from|import) gatewright\.(\w+)", path.read_text())
+            assert {f"{one}.py" if (package / f"{one}.py").exists() else one for one in found} <= set(verilog._SOURCES)
