@@ -13,7 +13,7 @@ import numpy as np
 
 import gatewright.ng as ng
 
-__all__ = ["ALL", "NOT_YET", "Case", "Maker"]
+__all__ = ["ALL", "Case", "Maker"]
 
 
 @dataclass
@@ -247,6 +247,3 @@ ALL: Mapping[str, Mapping[str, Case]] = {
     "turned": _TURNED,
 }
 """Every case, by kind."""
-
-NOT_YET = frozenset({"vectors"})
-"""Kinds that the machine refuses so far."""
