@@ -8,7 +8,8 @@ from tests.conformance.cases import CASES, Maker, inputs_of
 from tests.targets.bitfusion.machines import MACHINES
 from tests.targets.bitfusion.narrow import NarrowMaker
 
-from gatewright.errors import ConfigError, ProgramError
+from gatewright import ir
+from gatewright.errors import ConfigError, GraphError, ProgramError
 from gatewright.ir.packing import packed_bytes
 from gatewright.passes import run_passes
 from gatewright.targets.bitfusion import BitfusionTarget
@@ -52,7 +53,7 @@ def test_other_widths_take_the_next_one(widths):
     check(run_passes(CASES["conv_basic"](NarrowMaker("odd", widths))), MACHINES["4x8"])
 
 
-@pytest.mark.parametrize("widths", list(product(WIDTHS, (2, 4, 6))))
+@pytest.mark.parametrize("widths", list(product(WIDTHS, WIDTHS)))
 def test_unsigned_weights(widths):
     check(run_passes(CASES["conv_stride_3"](NarrowMaker("unsigned", widths, unsigned=True))), MACHINES["4x8"])
 
@@ -144,3 +145,12 @@ def test_buffers_too_small_for_a_block():
     graph = run_passes(maker.build(maker.layer(maker.input(1, 4, 4, 2048), 8, (1, 1))))
     with pytest.raises(ConfigError, match=r"ibuf_bytes must be at least 2048 for layer"):
         lower(graph, config)
+
+
+def test_weights_that_no_unit_takes():
+    maker = Maker("wide", dyadic=False)
+    x = maker.input(1, 4, 4, 4)
+    weights = maker.builder.constant(np.array([-1, 200, 3, 4]).reshape(1, 1, 1, 4), ir.I16)
+    graph = maker.build(maker.requantise(maker.builder.add(ir.Conv2d(), x, weights), depth=4))
+    with pytest.raises(GraphError, match=r"weights must be within -128\.\.127 or 0\.\.255, not -1\.\.200"):
+        BitfusionTarget().check(run_passes(graph), FusionConfig())

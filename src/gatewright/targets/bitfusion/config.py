@@ -100,9 +100,13 @@ class FusionConfig:
         return self.rows * self.columns
 
     def array(self) -> ArrayConfig:
-        """The parts that this machine shares with the array machines, in their terms."""
+        """The parts that this machine shares with the array machines, in their terms.
+
+        Units take weights of 8 bits with or without a sign: for the shared compiler, 9 bits.
+        """
         names = set(ArrayConfig.names()) & set(self.names())
         return ArrayConfig(
+            weight_width=9 if self.composable else 8,
             activation_bytes=self.ibuf_bytes,
             weight_bytes=self.wbuf_bytes,
             output_bytes=self.obuf_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatewright import ir
 from gatewright.ir import Graph, Node
 from gatewright.targets.array.supports import SUPPORT as ARRAY_SUPPORT
 from gatewright.targets.bitfusion.config import FusionConfig
@@ -14,10 +15,20 @@ def _of_array(refuse: Predicate) -> Predicate:
     """An array machine's rule, asked for the parts that this machine shares with it."""
 
     def refuse_for(node: Node, graph: Graph, config: FusionConfig) -> str | None:
-        reason = refuse(node, graph, config.array())
+        reason = refuse(node, graph, config.array()) or _weights(node, graph)
         return reason and reason.replace("activation_bytes", "ibuf_bytes")
 
     return refuse_for
+
+
+def _weights(node: Node, graph: Graph) -> str | None:
+    if not isinstance(node.op, ir.Conv2d | ir.MatMul):
+        return None
+    weights = graph.constant(node.inputs[1]).array
+    low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
+    if low < 0 and (low < -128 or high > 127):
+        return f"weights must be within -128..127 or 0..255, not {low}..{high}"
+    return None
 
 
 SUPPORT = Support(
