@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from area import SCRIPT, Cost
+from bitfusion import BitfusionFindings
 from bounds import Check
 from generated import GeneratedFindings
 from measure import Measured
 from once import BuildRun
+from page_bitfusion import bitfusion_section
 from page_generated import generated_section
 from scale_sim import PUBLISHED, VGG8, ideal_cycles
 from speed import Speed
@@ -84,6 +86,7 @@ class Findings:
     processors: int
     load: float
     generated: GeneratedFindings
+    bitfusion: BitfusionFindings
 
 
 def page(findings: Findings) -> str:
@@ -100,6 +103,7 @@ def page(findings: Findings) -> str:
         _ARRAYS,
         _arrays(findings.arrays),
         generated_section(findings.generated),
+        bitfusion_section(findings.bitfusion),
         _MACHINES.format(script=SCRIPT),
         _costs(findings.costs),
         "## Tools\n",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from area import cost_of
+from bitfusion import measure_bitfusion
 from bounds import Check
 from generated import measure_generated
 from measure import measure
@@ -51,11 +52,12 @@ def _measure(say: Callable[[str], None], all_areas: bool) -> Findings:
     timed, load = speeds(say), os.getloadavg()[0]
     built = builds(say)
     generated = measure_generated(say)
+    bitfusion = measure_bitfusion(say)
     costs = [cost_of(machine, say, all_areas or machine in SYNTHESISED) for machine in MACHINES]
     checks = [check for one in (*networks, *arrays) for check in one.checks]
     checks += [check for cost in costs for check in cost.checks]
-    checks += [*_timing_checks(timed), *_build_checks(built), *generated.checks]
-    return Findings(networks, arrays, costs, timed, built, checks, os.cpu_count() or 1, load, generated)
+    checks += [*_timing_checks(timed), *_build_checks(built), *generated.checks, *bitfusion.checks]
+    return Findings(networks, arrays, costs, timed, built, checks, os.cpu_count() or 1, load, generated, bitfusion)
 
 
 def _timing_checks(timed: Iterable[Speed]) -> list[Check]:

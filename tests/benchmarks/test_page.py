@@ -1,8 +1,10 @@
 """From measurements to Markdown, on measurements of the model alone."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import gatewright
+from bitfusion import BitfusionFindings, Layer, Network, Ratio, Run
 from bounds import Check
 from gatewright.engines import RunOptions, run_once
 from gatewright.host.driver import COUNTERS
@@ -33,7 +35,8 @@ def findings(checks: list[Check]) -> Findings:
     peer = Peer("a peer", Timing(0.5, 0.5))
     speeds = [Speed("something", Timing(1.0, 0.9), 5.0, "< 5 s", peer), Speed("something else", None, 5.0, "< 5 s")]
     builds = [BuildRun("a network", {"Yosys": 1}, 3.0, 4.0), BuildRun("again", {}, 0.1, 0.2)]
-    return Findings([measured("tiny"), missing], [measured("tiny")], [], speeds, builds, checks, 2, 0.5, generated())
+    tables = (generated(), bitfusion())
+    return Findings([measured("tiny"), missing], [measured("tiny")], [], speeds, builds, checks, 2, 0.5, *tables)
 
 
 def generated() -> GeneratedFindings:
@@ -42,10 +45,20 @@ def generated() -> GeneratedFindings:
     return GeneratedFindings(cases, [Figure("area", "≤ 1", "2", "3", False), Figure("time", "-", "-", "1 s", True)])
 
 
+def bitfusion() -> BitfusionFindings:
+    run = Run(1000, 990, True, 40)
+    kept = Check("one", "fast", True)
+    layers = [
+        Layer((3, 4, 5), (8, 8), run, 1.0, Fraction(1), None),
+        Layer((3, 4, 5), (4, 4), run, 3.9, Fraction(4), kept),
+    ]
+    return BitfusionFindings(layers, [Network("LeNet-5", 8, run, 2000, kept)], Ratio(300, 100))
+
+
 def test_tables_have_as_many_cells_in_every_row():
     text = page(findings([]))
     blocks = [block for block in text.split("\n\n") if block.lstrip().startswith("|")]
-    assert len(blocks) == 8
+    assert len(blocks) == 10
     for block in blocks:
         assert len({row.replace("\\|", "").count("|") for row in block.strip().splitlines()}) == 1, block
 
