@@ -26,6 +26,7 @@ from gatewright.engines import run as run_build
 from gatewright.errors import ConfigError, GatewrightError
 from gatewright.frontends.models import read_model
 from gatewright.inputs import read_inputs
+from gatewright.price import cycle_price
 from gatewright.quantize import QuantiseOptions, WidthBudget, choose_widths, parse_bits, read_widths
 from gatewright.report import render_report, render_targets, report_figures, support_page
 from gatewright.schedule import conv_command, simulate_command
@@ -269,7 +270,12 @@ class _Request:
     def _choose(self, loss: float, options: QuantiseOptions | None) -> QuantiseOptions:
         """The options with widths chosen for each layer, which are shown beside the command's own output."""
         labels = None if self.labels is None else _read_labels(self.labels)
-        choice = choose_widths(read_model(self.model), self._samples(), WidthBudget(loss), options, labels)
+        model, samples, budget = read_model(self.model), self._samples(), WidthBudget(loss)
+        config = _read_config(self.config, self.settings)
+        cycles = cycle_price(model, self.target, config, samples, budget.candidates, options)
+        if cycles is not None:
+            budget = WidthBudget(loss, cycles, unit="cycles")
+        choice = choose_widths(model, samples, budget, options, labels)
         Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH).print(choice.table())
         return choice.options
 

@@ -16,7 +16,7 @@ LAYERS = (
     {"program", "passes", "hdl", "host"},
     {"targets", "frontends", "quantize"},
     {"build", "compile", "report", "sim", "inputs", "verilog", "ipxact"},
-    {"engines", "emit", "schedule", "verify", "cli", "explore", "ng"},
+    {"engines", "emit", "schedule", "verify", "cli", "explore", "ng", "price"},
     {"__init__", "__main__"},
 )
 
@@ -24,7 +24,7 @@ LAYERS = (
 LIBRARIES = {
     "numpy": None,  # everybody
     "amaranth": {"hdl", "sim", "targets"},
-    "onnx": {"frontends", "quantize", "compile", "build"},
+    "onnx": {"frontends", "quantize", "compile", "build", "price"},
     "google": {"frontends"},  # protobuf, which onnx brings along: its errors are those of broken files
     "onnx_ir": {"frontends", "quantize"},
     "h5py": {"frontends"},

@@ -84,7 +84,7 @@ def test_labels_measure_accuracy(lenet5: onnx.ModelProto, digits: tuple[np.ndarr
     assert [layer.work.name for layer in choice.layers] == ["conv1", "conv2", "fc1", "fc2", "fc3"]
     told = json.loads(json.dumps(choice.to_json()))
     assert told["layers"][0]["alone"]["a8w8"]["sqnr_db"] > 30
-    assert "cheaper than the widest" in " ".join(str(choice).split())
+    assert "bit operations instead of" in " ".join(str(choice).split())
 
 
 def test_what_is_refused(small: onnx.ModelProto, samples: Samples) -> None:

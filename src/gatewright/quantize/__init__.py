@@ -6,7 +6,7 @@ which ONNX Runtime can execute, and the importer of quantised models does the re
 
 from gatewright.quantize.accuracy import accuracy
 from gatewright.quantize.choice import ChosenLayer, Sensitivity, WidthChoice
-from gatewright.quantize.choose import Loss, WidthBudget, choose_widths, top1_loss
+from gatewright.quantize.choose import Loss, WidthBudget, choose_widths, layer_works, top1_loss
 from gatewright.quantize.options import QuantiseOptions, parse_bits
 from gatewright.quantize.pipeline import quantise, quantise_model
 from gatewright.quantize.report import Agreement, LayerReport, QuantisationReport, WeightReport
@@ -31,6 +31,7 @@ __all__ = [
     "accuracy",
     "bit_operations",
     "choose_widths",
+    "layer_works",
     "parse_bits",
     "quantise",
     "quantise_model",

@@ -42,6 +42,7 @@ class WidthChoice:
     budget: float
     cost: float
     widest_cost: float
+    unit: str
     measured: int  # quantised networks that were run
 
     def to_json(self) -> dict[str, Any]:
@@ -50,8 +51,8 @@ class WidthChoice:
 
     def table(self) -> Table:
         """One row a layer, with the signal to noise of the output where only this layer has some widths."""
-        saved = f"{self.widest_cost / self.cost:.2f}x cheaper than the widest" if self.cost else "free"
-        table = Table(title=f"Widths: {self.loss:.2%} lost of {self.budget:.2%} allowed, {saved}")
+        price = f"{self.cost:,.0f} {self.unit} instead of {self.widest_cost:,.0f}"
+        table = Table(title=f"Widths: {self.loss:.2%} lost of {self.budget:.2%} allowed, {price}")
         candidates = list(dict.fromkeys(name for layer in self.layers for name in layer.alone))
         headings = ("layer", "MACs", "widths", *(f"{name} dB" for name in candidates))
         for heading in headings:

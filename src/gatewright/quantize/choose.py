@@ -15,11 +15,12 @@ from gatewright.quantize.execute import run_batches
 from gatewright.quantize.hoist import hoist_activations
 from gatewright.quantize.network import Network
 from gatewright.quantize.options import QuantiseOptions
+from gatewright.quantize.plan import make_plan
 from gatewright.quantize.qdq import insert
 from gatewright.quantize.samples import Samples, check_samples
 from gatewright.quantize.work import Cost, LayerWork, bit_operations, layer_work
 
-__all__ = ["Loss", "WidthBudget", "choose_widths", "top1_loss"]
+__all__ = ["Loss", "WidthBudget", "choose_widths", "layer_works", "top1_loss"]
 
 Widths = tuple[int, int]
 Loss = Callable[[np.ndarray, np.ndarray], float]
@@ -40,6 +41,7 @@ class WidthBudget:
     `loss` is the most that `measure` may give; by default it is a share of samples (`top1_loss`), with labels the drop
     of accuracy against the float network. `cost` prices a layer at some widths. `candidates` are pairs of widths
     (activation read, weights), the first the most precise. `samples` of those given for calibration are measured on.
+    `unit` is that of the cost.
     """
 
     loss: float = 0.01
@@ -47,6 +49,7 @@ class WidthBudget:
     candidates: tuple[Widths, ...] = _CANDIDATES
     measure: Loss = top1_loss
     samples: int = 256
+    unit: str = "bit operations"
 
     def __post_init__(self) -> None:
         if not self.loss >= 0:
@@ -94,7 +97,17 @@ def choose_widths(
         for work in search.works.values()
     )
     chosen = replace(options, layers={**options.layers, **widths})
-    return WidthChoice(chosen, layers, best.loss, budget.loss, best.cost, first.cost, search.count)
+    return WidthChoice(chosen, layers, best.loss, budget.loss, best.cost, first.cost, budget.unit, search.count)
+
+
+def layer_works(model: onnx.ModelProto) -> tuple[LayerWork, ...]:
+    """The layers with weights of a float model, in order."""
+    network = _network(model)
+    return tuple(layer_work(network, product) for product in make_plan(network).products)
+
+
+def _network(model: onnx.ModelProto) -> Network:
+    return Network(hoist_activations(normalise(model)))
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,7 @@ class _Search:
         options: QuantiseOptions,
         labels: np.ndarray | None,
     ) -> None:
-        self.network = Network(hoist_activations(normalise(model)))
+        self.network = _network(model)
         self.budget, self.options, self.count = budget, options, 0
         arrays = check_samples(self.network, samples)
         self.observed = observe(self.network, arrays)
