@@ -115,7 +115,7 @@ def _sizes(say: Callable[[str], None]) -> list[Figure]:
     build = ng.build(case.make(), "hello", {"multipliers": case.multipliers})
     run_yosys("write_rtlil none", {}, "none")  # warm
     text, seconds = _emitted(build)
-    cells = cells_of(text, build.target.top)
+    cells = cells_of(text, build.target.top_module(build.config))
     found = [_area(area_of(cells)), _text("Verilog of hello", text, seconds, 8_000, 3.0, "63,247 lines in 4.4 s")]
     say("generated: ResNet-18")
     resnet, took = _resnet18()

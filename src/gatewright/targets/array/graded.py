@@ -69,6 +69,8 @@ def _partitions(rows: int, loads: bool, stores: bool) -> Iterator[list[int]]:
         for fall in (0, *_FIRST_ROWS) if stores else (0,):
             if rise or fall:
                 yield _hill(rows, rise, fall)
+            if rise and fall and rise + fall < rows:
+                yield [rise, rows - rise - fall, fall]
 
 
 def _hill(rows: int, rise: int, fall: int) -> list[int]:
@@ -94,17 +96,18 @@ def _end(job: Job, config: ArrayConfig, sizes: Sequence[int], loads: bool, store
     for size in sizes:
         tile = Tile(0, row, row + size, 0, job.columns[-1].count)
         row += size
-        if loads:
-            stop = extent(job, tile).y_stop * job.image.row_bytes
-            loaded, read = loaded + max(0, stop - read) / rate + _BURST_CYCLES, max(read, stop)
         work = -(-tile_pixels(job, tile) // config.rows) * each + _TILE_CYCLES
-        if tile.row == 0:  # it begins with the weights of one tile of filters, and ends with those of half of them
-            part = 1 / len(job.weights)
-            first = loaded + part * job.weights.nbytes / rate + 3 * _BURST_CYCLES
-            loaded = first + (1 - part) * job.weights.nbytes / rate + _BURST_CYCLES
-            computed = max(first + work, loaded + work / 2)
+        stop = extent(job, tile).y_stop * job.image.row_bytes if loads else 0
+        if tile.row == 0:  # it begins with few pixels and the weights of one tile of filters
+            head = extent(job, first_pixels(job, tile, config)[0]).y_stop * job.image.row_bytes if loads else 0
+            part = job.weights.nbytes / len(job.weights)
+            first = (head + part) / rate + 3 * _BURST_CYCLES
+            loaded = first + (stop - head + job.weights.nbytes - part) / rate + 2 * _BURST_CYCLES
+            computed = max(first + work, loaded + work * (1 - 1 / len(job.weights)))
         else:
+            loaded += max(0, stop - read) / rate + _BURST_CYCLES * loads
             computed = max(computed, loaded) + work
+        read = max(read, stop)
         if stores:
             stored = max(stored, computed + _TRANSFER_CYCLES) + tile_output(job, tile) / rate
     return max(computed, stored)
