@@ -188,3 +188,11 @@ def test_affine_tail_has_numbers_a_channel():
     assert port.decode(np.array([[[4], [3]]])).tolist() == [[[3.0], [5.0]]]
     with pytest.raises(ir.GraphError, match="an affine step must have factors and as many offsets"):
         ir.HostStep("affine", factors=(1.0,)).apply(np.zeros(2))
+
+
+def test_what_the_host_adds_is_no_scale():
+    type = ir.TensorType((3,), ir.I8)
+    plain = ir.Port("x", "float32", (3,), scale=1.0, type=type)
+    assert not plain.offset_by_host
+    assert ir.Port("x", "float32", (3,), scale=1.0, type=type, head=(ir.HostStep("sign"),)).offset_by_host
+    assert ir.Port("y", "float32", (3,), type=type, tail=(ir.HostStep.affine([2.0], [1.0]),)).offset_by_host

@@ -88,8 +88,9 @@ def _program_lines(program: Program) -> Iterator[str]:
 
 
 def _tensor_line(binding: Binding) -> str:
-    scale = binding.port.scale if binding.port and binding.port.scale else 0.0
-    zero = binding.port.zero_point if binding.port else 0
+    port = binding.port
+    scale = (port.scale or 0.0) if port and not port.offset_by_host else 0.0
+    zero = port.zero_point if port else 0
     sizes = f"{binding.size}u, {binding.dense_size}u, {binding.row_bytes}u, {binding.row_pitch}u"
     numbers = f"{binding.region}u, {binding.offset}u, {sizes}, {scale!r}, {zero}"
     packed = f", packed at {binding.packed_width} bits" if binding.packed_width else ""

@@ -96,6 +96,11 @@ class Port:
         return self.type
 
     @property
+    def offset_by_host(self) -> bool:
+        """Whether `(graph value - zero_point) · scale` is not the model's number: the host does more."""
+        return bool(self.head) or any(step.kind == "affine" for step in self.tail)
+
+    @property
     def legal(self) -> tuple[int, int]:
         """The least and the greatest integer of an input."""
         dtype = self.graph_type.dtype
