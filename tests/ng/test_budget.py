@@ -53,11 +53,12 @@ def test_keys_override():
     assert (built.config.multipliers, built.config.memory_bytes, built.config.bus_bits) == (5, 8192, 128)
 
 
-def test_lanes_of_operators_without_multipliers():
-    x = ng.placeholder(ng.int8, (1, 4, 4, 2), name="x")
-    y = ng.max_pool(ng.relu(x, par=2), (1, 2, 2, 1), (1, 2, 2, 1), par=4)
-    assert keys(y)["post_lanes"] == 4
-    assert "post_lanes" not in keys(ng.relu(network(), par=4))
+@pytest.mark.parametrize(("par", "bus", "lanes"), [(4, 32, 8), (16, 32, 16), (16, 128, 32)])
+def test_lanes_of_operators_without_multipliers(par, bus, lanes):
+    """What the bus brings is the least in any case."""
+    x = ng.placeholder(ng.int8, (1, 4, 4, 64), name="x")
+    y = ng.multiply(x, ng.relu(x, par=2), par=par, dtype=ng.int8, name="y")
+    assert ng.build(y, "network", {"maxi_datawidth": bus}).config.vector_lanes == lanes
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ _BOUNDARY = (
 )
 """Keys that mean the same to NNgen and to the machine."""
 _WORD_BITS = 8
+_MOST_LANES = 64
 
 
 def machine_keys(network: Network, config: NgConfig) -> dict[str, Any]:
@@ -40,8 +41,8 @@ def budget_keys(network: Network, config: NgConfig) -> dict[str, Any]:
     multipliers, lanes = wished_multipliers(network), wished_lanes(network)
     if multipliers is not None:
         keys["multipliers"] = multipliers
-    if lanes is not None:
-        keys["post_lanes"] = lanes
+    if lanes is not None and lanes > config.maxi_datawidth // _WORD_BITS:
+        keys["vector_lanes"] = lanes  # as many as the bus brings, or fewer, are the compiler's choice: it keeps up
     given = dict(config.rest)
     if "memory_bits" in given:
         keys["memory_bytes"] = _bytes(given.pop("memory_bits"))
@@ -66,13 +67,11 @@ def wished_multipliers(network: Network) -> int | None:
 
 
 def wished_lanes(network: Network) -> int | None:
-    """The most elements at once that an operator without multipliers asked for (`par`), if there are only such ones.
-
-    Behind an array, it is the array's width that decides how many results come at once.
+    """The most elements at once that any operator asked for (`par`); None where none did. Pools and element-wise
+    operators behind a convolution take its results as they come, those on their own go through the vector unit.
     """
-    if any(True for _ in _layer_wishes(network)):
-        return None
-    return max((hints["par"] for hints in network.hints.values() if "par" in hints), default=None)
+    asked = [hints["par"] for hints in network.hints.values() if "par" in hints]
+    return min(max(asked), _MOST_LANES) if asked else None
 
 
 def _layer_wishes(network: Network) -> Iterator[tuple[int, Mapping[str, Any]]]:
