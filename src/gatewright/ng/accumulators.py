@@ -21,7 +21,7 @@ def size_accumulators(graph: ir.Graph, limits: Mapping[str, Limits]) -> ir.Graph
 
     1. A sum that could pass 64 bits, or the type that a script declared for it, is an error that names the layer. So is
        a product that could pass its declared type.
-    2. A Requantise of such a sum to 64 bits (a shift before the scale) gets 8, 16, 32 or 64 bits, whichever holds it.
+    2. A Requantise of such a sum to 64 bits (a shift before the scale) gets 8, 16, 32 or more bits, as few as hold it.
     """
     edit = Editor(graph)
     for node in list(edit.nodes.values()):
@@ -51,7 +51,7 @@ def _shifted_type(graph: ir.Graph, node: ir.Node) -> ir.IntType:
     ends = ir.accumulator_bounds(graph, graph.node(node.inputs[0]))
     shift = graph.constant(node.inputs[2]).array.astype(np.int64)
     low, high = (ir.numerics.rounding_shift(end.astype(np.int64), shift, node.op.rounding) for end in ends)
-    widths = map(ir.IntType, (8, 16, 32, 64))
+    widths = map(ir.IntType, (8, 16, *range(32, 65)))
     return next(dtype for dtype in widths if dtype.holds(int(low.min()), int(high.max())))
 
 
