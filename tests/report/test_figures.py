@@ -10,7 +10,14 @@ from gatewright.build import Build
 from gatewright.compile import compile as compile_model
 from gatewright.ir import U8, Builder, Clip, Lut, TensorType
 from gatewright.program import LayerInfo, Result
-from gatewright.report import Comparison, Reference, compulsory_bytes, parameters_bytes, report_figures
+from gatewright.report import (
+    Comparison,
+    Reference,
+    compulsory_bytes,
+    finite_memory_cycles,
+    parameters_bytes,
+    report_figures,
+)
 
 KEYS = {
     *("model", "target", "config", "macs", "multipliers", "multipliers_outside_array", "memory_bytes"),
@@ -75,10 +82,33 @@ def test_efficiency_is_limit_over_rtl_cycles(build):
     assert report["layers"][0]["efficiency"] == 0.25
 
 
-def test_reachable_cycles_take_the_longer_of_computing_and_loading(build):
-    layers = (LayerInfo("a", "matmul", 12, 10, 16), LayerInfo("b", "matmul", 12, 10, 8 * 50 + 1))
-    program = dataclasses.replace(build.program, layers=layers)
-    assert report_figures(dataclasses.replace(build, program=program))["reachable_cycles"] == 10 + 51
+def _layers(*costs: tuple[int, int]) -> list[LayerInfo]:
+    return [LayerInfo("a", "matmul", 12, cycles, transfer) for cycles, transfer in costs]
+
+
+@pytest.mark.parametrize(
+    ("memory", "cycles"),
+    [
+        (1 << 20, 51),  # all of them, from the first cycle on
+        (321, 51),
+        (160, 61),  # of 401 bytes, 160 come while the first layer computes, 241 in 31 cycles after its 30
+        (0, 81),
+    ],
+)
+def test_parameters_are_loaded_ahead_as_far_as_memory_goes(memory, cycles):
+    assert finite_memory_cycles(_layers((30, 0), (10, 8 * 50 + 1)), 8, memory) == cycles
+
+
+def test_layers_compute_in_turn_once_their_parameters_are_there():
+    assert finite_memory_cycles(_layers((10, 8 * 12), (20, 0), (5, 8 * 2)), 8, 1 << 20) == 12 + 20 + 5
+    assert finite_memory_cycles(_layers((0, 0), (7, 80), (7, 80)), 8, 80) == 10 + 10
+    assert finite_memory_cycles([], 8, 80) == 0
+
+
+def test_reachable_cycles_are_those_of_the_machines_memory(build):
+    program = dataclasses.replace(build.program, layers=tuple(_layers((10, 16), (10, 8 * 50 + 1))))
+    made, memory = dataclasses.replace(build, program=program), FakeTarget().memory_bytes(build.config)
+    assert report_figures(made)["reachable_cycles"] == finite_memory_cycles(program.layers, 8, memory)
 
 
 def test_comparisons_are_reported(build):

@@ -1,6 +1,13 @@
 """Reports: the same figures as JSON and on a terminal, the manifest, and the tables of the documentation."""
 
-from gatewright.report.figures import Comparison, Reference, compulsory_bytes, parameters_bytes, report_figures
+from gatewright.report.figures import (
+    Comparison,
+    Reference,
+    compulsory_bytes,
+    finite_memory_cycles,
+    parameters_bytes,
+    report_figures,
+)
 from gatewright.report.machines import render_targets
 from gatewright.report.manifest import build_manifest
 from gatewright.report.support import parameter_table, support_page, support_table
@@ -14,6 +21,7 @@ __all__ = [
     "SynthesisLog",
     "build_manifest",
     "compulsory_bytes",
+    "finite_memory_cycles",
     "parameter_table",
     "parameters_bytes",
     "render_report",

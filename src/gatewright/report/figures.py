@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from gatewright.build import Build
 from gatewright.ir import Constant, Graph, TensorType
 from gatewright.program import LayerInfo, Result
 
-__all__ = ["Comparison", "Reference", "compulsory_bytes", "parameters_bytes", "report_figures"]
+__all__ = ["Comparison", "Reference", "compulsory_bytes", "finite_memory_cycles", "parameters_bytes", "report_figures"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def report_figures(
 ) -> dict[str, Any]:
     """The contents of `report.json`; what was not measured is None."""
     machine, config, program = build.target, build.config, build.program
-    bus_bytes = machine.data_width(config) // 8
+    bus_bytes, memory = machine.data_width(config) // 8, machine.memory_bytes(config)
     compulsory = compulsory_bytes(build.graph)
     limit = max(sum(layer.limit_cycles for layer in program.layers), -(-compulsory // bus_bytes))
     return {
@@ -52,13 +52,13 @@ def report_figures(
         "compulsory_bytes": compulsory,
         "bus_bytes": bus_bytes,
         "limit_cycles": limit,
-        "reachable_cycles": _reachable_cycles(program.layers, bus_bytes),
+        "reachable_cycles": finite_memory_cycles(program.layers, bus_bytes, memory),
         "cycles": {"model": model.cycles if model else None, "rtl": rtl.cycles if rtl else None},
         "efficiency": _ratio(limit, rtl.cycles if rtl else None),
         "equal": comparison.equal if comparison else None,
         "max_abs_difference": comparison.max_abs_difference if comparison else None,
         "reference": _reference(comparison),
-        "memory_bytes": machine.memory_bytes(config),
+        "memory_bytes": memory,
         "multipliers_outside_array": machine.multipliers_outside_array(config),
         "counters": dict(rtl.counters) if rtl else None,
         "layers": list(_layers(program.layers, model, rtl)),
@@ -89,11 +89,23 @@ def _type_bytes(kind: TensorType) -> int:
     return -(-kind.size * kind.dtype.width // 8)
 
 
-def _reachable_cycles(layers: tuple[LayerInfo, ...], bus_bytes: int) -> int | None:
-    """The bound with finite memories: each layer takes the longer of computing and bringing its parameters in."""
-    if any(layer.transfer_bytes is None for layer in layers):
-        return None
-    return sum(max(layer.limit_cycles, -(-(layer.transfer_bytes or 0) // bus_bytes)) for layer in layers)
+def finite_memory_cycles(layers: Sequence[LayerInfo], bus_bytes: int, memory_bytes: int) -> int | None:
+    """Cycles that no machine of this bus and this on-chip memory can go below with these transfers of parameters; None
+    if the compiler does not say what is transferred.
+
+    Layers compute one after the other. When one begins, what has been loaded for it and for those after it still lies
+    on chip, `memory_bytes` at most; the rest of it comes while they compute.
+    """
+    begun: list[tuple[int, int]] = []  # of each layer: cycles before it, bytes of those before it
+    cycles = transferred = 0
+    for layer in layers:
+        if layer.transfer_bytes is None:
+            return None
+        begun.append((cycles, transferred + (memory_bytes if begun else 0)))
+        transferred += layer.transfer_bytes
+        waits = [start + -(-(transferred - ahead) // bus_bytes) for start, ahead in begun if transferred > ahead]
+        cycles = max(cycles + layer.limit_cycles, *waits, 0)
+    return cycles
 
 
 def _layers(layers: tuple[LayerInfo, ...], model: Result | None, rtl: Result | None) -> Iterator[dict[str, Any]]:

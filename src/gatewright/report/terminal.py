@@ -46,7 +46,7 @@ def _machine(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "multiply-accumulates", f"{report['macs']:,} for a batch of {report['batch']}"
     yield "must cross the bus", f"{report['compulsory_bytes']:,} bytes, {report['bus_bytes']} a cycle"
     yield "limit", f"{report['limit_cycles']:,} cycles"
-    if report["reachable_cycles"] is not None:
+    if (report["reachable_cycles"] or 0) > report["limit_cycles"]:
         yield "limit of finite memory", f"{report['reachable_cycles']:,} cycles"
 
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from tests.conformance.cases import CASES, Maker
 
+from gatewright import ir
 from gatewright.compile import compile
 from gatewright.errors import ConfigError, GatewrightError, ProgramError
 from gatewright.hdl.shell_model import MemoryTiming
 from gatewright.host import Driver, memory_size
 from gatewright.host.export import registers_of
 from gatewright.passes import run_passes, to_signed
+from gatewright.report import report_figures
 from gatewright.sim import MEMORIES, MemoryOptions, SimulatedBus
 from gatewright.targets.array.cycles import count_cycles
 from gatewright.targets.generated import GeneratedConfig, GeneratedTarget
@@ -67,6 +69,18 @@ def test_the_array_is_used_well(
     cycles = MACHINE.run(build.program, zeros).cycles
     assert cycles is not None
     assert build.program.macs / multipliers / cycles > share
+
+
+@pytest.mark.parametrize(("memory", "bus"), [(1 << 13, 32), (1 << 16, 32), (1 << 18, 32), (1 << 14, 128)])
+def test_no_run_is_faster_than_the_limit_of_its_memory(memory: int, bus: int) -> None:
+    maker = Maker("one", dyadic=False)  # the product's weights come while the convolutions compute
+    x = maker.layer(maker.layer(maker.input(1, 14, 14, 8), 24), 4, strides=(2, 2))
+    graph = maker.build(maker.product(maker.product(maker.op(ir.Reshape((1, 196)), x), 48), 10))
+    build = compile(graph, "generated", {"multipliers": 8, "memory_bytes": memory, "bus_bits": bus})
+    reachable = report_figures(build)["reachable_cycles"]
+    assert (
+        sum(layer.limit_cycles for layer in build.program.layers) <= reachable <= sum(MACHINE.schedule(build.program))
+    )
 
 
 def test_a_row_of_the_kernel_fits_one_word() -> None:
