@@ -11,7 +11,7 @@ from gatewright.errors import ConfigError
 from gatewright.hdl.burst import longest_burst
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES
+from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, parameter_dtype
 from gatewright.targets.array.isa_vector import ELEMENT_BYTES, VECTOR_UNIT, VectorOperation
 from gatewright.targets.array.job import Level
 from gatewright.targets.array.placement import LayerPlan, Span
@@ -267,18 +267,13 @@ class VectorEmitter:
         return start
 
     def _entries(self, job: VectorJob) -> np.ndarray:
-        """Entries of the parameter scratchpad, [elements up to whole groups, bytes]; see `VectorMachine`."""
+        """Entries of the parameter scratchpad for elements up to whole groups, as `isa.parameter_dtype`."""
         assert job.parameters is not None
-        size = self.config.parameter_entry_bytes
         count = -(-job.elements // self.lanes) * self.lanes
-        entries = np.zeros((count, size), np.uint8)
-        for values, place, width in (
-            (job.parameters.bias, 0, size - 4),
-            (job.parameters.mul, size - 4, 3),
-            (job.parameters.shift, size - 1, 1),
-        ):
-            for byte in range(width):
-                entries[: job.elements, place + byte] = (values.astype(np.int64) >> min(8 * byte, 63)) & 0xFF
+        entries = np.zeros(count, parameter_dtype(self.config.bias_width))
+        mine = entries[: job.elements]
+        mine["bias"] = job.parameters.bias
+        mine["mul_shift"] = job.parameters.mul | job.parameters.shift << 24
         return entries
 
     def _constants(self, key: tuple[int, ...], operand: Operand | None, first: int, stop: int) -> int:
