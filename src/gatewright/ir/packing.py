@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["group_of", "pack", "packed_bytes", "stored_width", "unpack"]
 
-_GROUPS = {8: (1, 1), 6: (4, 3), 4: (2, 1), 2: (4, 1)}
+_GROUPS = {32: (1, 4), 16: (1, 2), 8: (1, 1), 6: (4, 3), 4: (2, 1), 2: (4, 1)}
 
 
 def stored_width(width: int) -> int:
@@ -22,7 +22,7 @@ def group_of(width: int) -> tuple[int, int]:
 
 
 def packed_bytes(count: int, width: int) -> int:
-    """Bytes of `count` integers of `width` bits, 2, 4, 6 or 8: whole groups."""
+    """Bytes of `count` integers of `width` bits, 2, 4, 6, 8, 16 or 32: whole groups."""
     integers, size = group_of(width)
     return -(-count // integers) * size
 
@@ -35,7 +35,9 @@ def pack(values: np.ndarray, width: int) -> np.ndarray:
     whole = np.zeros((*outer, groups * integers), np.int64)
     whole[..., :count] = values
     fields = whole.reshape(*outer, groups, integers) & ((1 << width) - 1)
-    if width == 6:
+    if width > 8:
+        data = fields >> np.arange(0, width, 8)
+    elif width == 6:
         data = fields[..., :3] | ((fields[..., 3:] >> np.array([0, 2, 4])) & 3) << 6
     else:
         data = (fields << np.arange(integers) * width).sum(axis=-1, keepdims=True)
@@ -47,7 +49,9 @@ def unpack(data: np.ndarray, width: int, count: int, *, signed: bool) -> np.ndar
     integers, size = group_of(width)
     *outer, length = data.shape
     raw = data.astype(np.int64).reshape(*outer, length // size, size)
-    if width == 6:
+    if width > 8:
+        fields = (raw << np.arange(0, width, 8)).sum(axis=-1, keepdims=True)
+    elif width == 6:
         last = (raw >> 6 << np.array([0, 2, 4])).sum(axis=-1, keepdims=True)
         fields = np.concatenate([raw & 63, last], axis=-1)
     else:

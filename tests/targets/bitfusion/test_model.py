@@ -1,5 +1,6 @@
 """Evaluation and instruction-set model agree on every case, at every pair of operand widths."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -154,3 +155,21 @@ def test_weights_that_no_unit_takes():
     graph = maker.build(maker.requantise(maker.builder.add(ir.Conv2d(), x, weights), depth=4))
     with pytest.raises(GraphError, match=r"weights must be within -128\.\.127 or 0\.\.255, not -1\.\.200"):
         BitfusionTarget().check(run_passes(graph), FusionConfig())
+
+
+def sums_of(width: int) -> ir.Graph:
+    """Two layers, the last one with results of `width` bits: plain sums, and requantised ones."""
+    maker = NarrowMaker("sums", (4, 2))
+    x = maker.layer(maker.input(1, 5, 5, 8), 8)
+    kind = ir.IntType(width)
+    constants = (maker.builder.constant([3], ir.U32), maker.builder.constant([1], ir.IntType(8, signed=False)))
+    op = ir.Requantise(-5, kind.min, kind.max, ir.Rounding.HALF_EVEN, kind)
+    scaled = maker.builder.add(op, maker.conv(x, 11, (3, 3)), *constants)
+    return maker.build(*([scaled] if width == 16 else [scaled, maker.conv(x, 7, (1, 1))]))
+
+
+@pytest.mark.parametrize("width", [16, 32])
+def test_results_wider_than_what_the_array_reads(width):
+    check(run_passes(sums_of(width)), replace(MACHINES["4x8"], result_width=width))
+    with pytest.raises(GraphError, match="result"):
+        BitfusionTarget().check(run_passes(sums_of(width)), MACHINES["4x8"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from functools import cache
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tests.conformance.cases import CASES, Maker, inputs_of
 from tests.targets.bitfusion.machines import MACHINES
 from tests.targets.bitfusion.narrow import NarrowMaker
+from tests.targets.bitfusion.test_model import sums_of
 
 from gatewright.build import Build
 from gatewright.compile import compile
@@ -68,6 +70,19 @@ def test_narrow_widths(place):
     """Four pairs for each case; all pairs come up."""
     for pair in range(place, place + 4):
         check(build_of(CASES[NARROW[place]](NarrowMaker(NARROW[place], PAIRS[7 * pair % 16])), "4x8"))
+
+
+def test_results_wider_than_what_the_array_reads():
+    build = compile(sums_of(32), "bitfusion", asdict(replace(MACHINES["4x8"], result_width=32)))
+    check(build)
+    check(build, "stalls", 2)
+
+
+@pytest.mark.parametrize("name", ["tfc_2w2a", "kwsmlp_w3a3"])
+def test_pretrained_networks_of_two_and_three_bits(name, shared_models):
+    values = asdict(replace(MACHINES["4x8"], result_width=32))
+    build = compile(shared_models / "qonnx" / f"{name}.onnx", "bitfusion", values)
+    check(build)
 
 
 @pytest.mark.slow

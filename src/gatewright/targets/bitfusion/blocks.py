@@ -81,7 +81,8 @@ class Place:
 
 _FORMAT = unsigned(9)
 _ADDRESS = unsigned(20)
-_BOUND = signed(9)
+_BOUND = signed(32)
+_ADD_BOUND = signed(18)
 
 _REGISTERS: dict[Register, Shape] = {
     **dict.fromkeys((Register.INPUT, Register.WEIGHT, Register.OUTPUT, Register.RESIDUAL), _FORMAT),
@@ -102,7 +103,7 @@ _REGISTERS: dict[Register, Shape] = {
     Register.MUL_B: signed(18),
     Register.ADD_BIAS: signed(28),
     Register.ADD_SHIFT: unsigned(6),
-    **dict.fromkeys((Register.ADD_ZERO, Register.ADD_LOW, Register.ADD_HIGH), _BOUND),
+    **dict.fromkeys((Register.ADD_ZERO, Register.ADD_LOW, Register.ADD_HIGH), _ADD_BOUND),
     Register.TABLE: unsigned(1),
     Register.POOL_COUNT: unsigned(10),
     Register.TO_NEXT: unsigned(1),
@@ -111,6 +112,7 @@ _REGISTERS: dict[Register, Shape] = {
     Register.OUT_STEP: _ADDRESS,
     Register.OUT_DELTA: signed(20),
     Register.FILTER_STEP: _ADDRESS,
+    Register.RESULT_SIZE: unsigned(2),
 }
 
 

@@ -35,6 +35,8 @@ class FusionConfig:
     """Bits of a sum; what does not fit is refused at compile time."""
     multiplier_width: int = 17
     """Width of the unsigned requantisation multiplier; 0 builds a dyadic machine, which only shifts."""
+    result_width: int = 8
+    """Bits of the widest result that the post unit writes, 8, 16 or 32; the array reads at most 8."""
     post_lanes: int = 8
     """Channels the post unit takes in one cycle."""
     ibuf_bytes: int = 128 * 1024
@@ -71,7 +73,7 @@ class FusionConfig:
             )
         for name, window in (
             ("ibuf_bytes", self.feed_window),
-            ("obuf_bytes", self.feed_window),
+            ("obuf_bytes", self.result_window),
             ("wbuf_bytes", self.weight_window),
         ):
             if getattr(self, name) < 4 * window:
@@ -84,7 +86,12 @@ class FusionConfig:
     @property
     def feed_window(self) -> int:
         """Bytes of one read of the input buffer: the longest word of taps."""
-        return max(self.feed_bytes or min(8 * self._row_power, _MOST_FEED_BYTES), self.bus_bytes, self.post_lanes)
+        return max(self.feed_bytes or min(8 * self._row_power, _MOST_FEED_BYTES), self.result_window)
+
+    @property
+    def result_window(self) -> int:
+        """Bytes of one access to the output buffer: a word of the bus, or the results of all lanes."""
+        return max(self.bus_bytes, self.post_lanes * self.result_width // 8)
 
     @property
     def weight_window(self) -> int:

@@ -47,7 +47,6 @@ __all__ = ["FusionEmitter"]
 
 _LINE = 64
 _BLOCK = 8192  # bytes of weights that are waited for at once, where there is a choice
-_LEAST, _MOST = -256, 255  # bounds of the post unit's results before they are written
 
 
 @dataclass(frozen=True)
@@ -313,12 +312,13 @@ class FusionEmitter(Writer):
 
     def _post_fields(self, job: FusionJob, tile: Tile, target: _Target) -> dict[str, int]:
         tail, count = job.shape.tail, self._tile_row(job, tile)
+        limit = 1 << min(self.fusion.result_width, 31)
         fields = {
             "output": job.output_width | SIGNED,
             "rounding": ROUNDING_CODES[tail.rounding],
             "zero": tail.zero,
-            "low": max(tail.low, _LEAST),
-            "high": min(tail.high, _MOST),
+            "low": max(tail.low, -limit),
+            "high": min(tail.high, limit - 1),
             "negative_shift": tail.negative_shift,
             "add": int(tail.residual is not None),
             "table": int(tail.table is not None),
@@ -329,11 +329,12 @@ class FusionEmitter(Writer):
             "out_step": target.pixel_bytes,
             "out_delta": target.row_bytes - (count - 1) * target.pixel_bytes,
             "filter_step": packed_bytes(self.config.columns, job.output_width),
+            "result_size": max(job.output_width // 8, 1).bit_length() - 1,
         }
         if tail.residual is not None:
             names = ("mul_a", "mul_b", "add_bias", "add_shift", "add_zero")
             fields |= {name: getattr(tail, name) for name in names} | {"residual": job.residual_width | SIGNED}
-            fields |= {"add_low": max(tail.add_low, _LEAST), "add_high": min(tail.add_high, _MOST)}
+            fields |= {"add_low": max(tail.add_low, -limit), "add_high": min(tail.add_high, limit - 1)}
         return fields
 
     def _tap_fields(self, job: FusionJob, part: WordBlock, source: _Source) -> dict[str, int]:

@@ -104,6 +104,7 @@ class Register(IntEnum):
     OUT_STEP = 50
     OUT_DELTA = 51
     FILTER_STEP = 52
+    RESULT_SIZE = 53  # a result takes 2^`result_size` bytes
 
 
 class Space(IntEnum):

@@ -111,7 +111,8 @@ def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> Fusion
         If a value cannot be packed because a job starts, steps or ends within a group of its elements.
     """
     source, target = job.image.value, job.output.value
-    width, output_width = widths.get(source, 8), widths.get(target, 8)
+    wide = 8 * job.output.element_bytes
+    width, output_width = widths.get(source, 8), widths.get(target, 8) if wide == 8 else wide
     x = _Scale(source, width)
     matrix = _matrix(job, config)
     weight_width, weights_signed = weight_format(matrix, composable=config.composable)
@@ -159,6 +160,8 @@ class _Scale:
 def _output(job: Job, width: int, config: FusionConfig) -> Output:
     """Filter tiles and lane groups must fill whole groups, since they are written on their own."""
     x, out = _Scale(job.output.value, width), job.output
+    if width > 8:
+        return out
     for count in (job.filters, config.columns if len(job.weights) > 1 else 0, config.post_lanes):
         x(count)
     return replace(

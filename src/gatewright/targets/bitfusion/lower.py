@@ -14,6 +14,7 @@ from gatewright.ir.packing import packed_bytes
 from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
+from gatewright.targets.array.job import element_bytes
 from gatewright.targets.array.layers import layers_of
 from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.placement import LayerUse, Placement, place
@@ -46,7 +47,8 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
     outputs = frozenset(roots.get(name, name) for name in graph.outputs)
 
     def size_of(name: str) -> int:
-        return packed_bytes(graph.type_of(name).size, widths.get(name, 8))
+        type = graph.type_of(name)
+        return packed_bytes(type.size, widths.get(name, 8 * element_bytes(type.dtype)))
 
     uses = [_use(layer, mine) for layer, mine in zip(layers, jobs, strict=True)]
     placement = _place(uses, size_of, outputs, config)

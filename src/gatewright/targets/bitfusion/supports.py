@@ -15,7 +15,7 @@ def _of_array(refuse: Predicate) -> Predicate:
     """An array machine's rule, asked for the parts that this machine shares with it."""
 
     def refuse_for(node: Node, graph: Graph, config: FusionConfig) -> str | None:
-        reason = refuse(node, graph, config.array()) or _weights(node, graph)
+        reason = refuse(node, graph, config.array()) or _weights(node, graph) or _residual(node, graph)
         return reason and reason.replace("activation_bytes", "ibuf_bytes")
 
     return refuse_for
@@ -29,6 +29,13 @@ def _weights(node: Node, graph: Graph) -> str | None:
     if low < 0 and (low < -128 or high > 127):
         return f"weights must be within -128..127 or 0..255, not {low}..{high}"
     return None
+
+
+def _residual(node: Node, graph: Graph) -> str | None:
+    if not isinstance(node.op, ir.Add):
+        return None
+    wide = next((name for name in node.inputs if graph.type_of(name).dtype.width > 8), None)
+    return None if wide is None else f"operand {wide!r} must have 8 bits at most, not {graph.type_of(wide).dtype}"
 
 
 SUPPORT = Support(

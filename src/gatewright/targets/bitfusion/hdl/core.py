@@ -116,7 +116,8 @@ class FusionCore(wiring.Component):
         """The shared parts' settings, by their own names."""
         for target in (drain.walk, post.settings):
             for name, _ in target.shape():
-                m.d.comb += target[name].eq(state[_SETTING_NAMES.get(name, name)])
+                if name != "residual_size":  # always of one byte, unpacked
+                    m.d.comb += target[name].eq(state[_SETTING_NAMES.get(name, name)])
         m.d.comb += [post.to_activation.eq(state.to_next), post.to_output.eq(state.to_obuf)]
 
     def _place(self, m: Module, state: data.View, drain: Drain, post: Post) -> None:
@@ -131,10 +132,13 @@ class FusionCore(wiring.Component):
         m.submodules.packer = packer = LanePacker(self.config.post_lanes)
         m.d.comb += [
             packer.width.eq(state.output[:_SIGNED_BIT]),
-            packer.lane.eq(post.write_data),
-            packer.mask.eq(post.write_mask),
+            packer.lane.eq(post.write_data[: 8 * self.config.post_lanes]),
+            packer.mask.eq(post.write_mask[: self.config.post_lanes]),
         ]
-        return packer.data, packer.bytes
+        if self.config.result_width == 8:
+            return packer.data, packer.bytes
+        wide = state.result_size != 0
+        return Mux(wide, post.write_data, packer.data), Mux(wide, post.write_mask, packer.bytes)
 
     def _read_only(self, m: Module, feed: FusionFeed, drain: Drain, post: Post) -> None:
         """Weights, parameters and table: written by the DMA alone."""
@@ -176,7 +180,7 @@ class FusionCore(wiring.Component):
 
     def _outputs(self, m: Module, state: data.View, post: Post, results: Value, mask: Value) -> None:
         config, read = self.config, self.port.read
-        m.submodules.outputs = buffer = ByteScratchpad(config.obuf_bytes, max(config.bus_bytes, config.post_lanes))
+        m.submodules.outputs = buffer = ByteScratchpad(config.obuf_bytes, config.result_window)
         m.submodules.unpacker = unpacker = LaneUnpacker(config.post_lanes)
         m.d.comb += [
             read.ready.eq(~post.residual_enable),
