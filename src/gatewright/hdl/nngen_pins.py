@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gatewright.hdl.axi import ADDRESS_WIDTH
+from gatewright.hdl.names import VERILOG_NAME, is_verilog_name
 from gatewright.hdl.pins import Pins
 
 __all__ = ["NngenPins", "Pin", "wrap"]
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _LITE_ADDRESS = 16  # address bits of a machine's own register port
 _OUTPUTS = {
     "irq": 1,
@@ -54,8 +53,8 @@ class NngenPins(Pins):
     def __post_init__(self) -> None:
         names = [pin.name for pin in self.all()]
         for name in names:
-            if not _IDENTIFIER.fullmatch(name):
-                raise ValueError(f"name of a pin must be letters, digits and '_', not {name!r}")
+            if not is_verilog_name(name):
+                raise ValueError(f"name of a pin must be {VERILOG_NAME}, not {name!r}")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"pins must have different names; {', '.join(twice)} is the name of two")

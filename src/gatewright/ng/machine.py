@@ -12,6 +12,7 @@ import numpy as np
 from gatewright.build import Build
 from gatewright.compile import compile
 from gatewright.errors import ConfigError
+from gatewright.hdl.names import VERILOG_NAME, is_verilog_name
 from gatewright.ng.accelerator import Accelerator, Design
 from gatewright.ng.addresses import AddressMap
 from gatewright.ng.budget import machine_keys
@@ -125,8 +126,8 @@ def simulate(
 
 def _design(objs: Objects, name: str, config: Config, known: Mapping[str, Any]) -> Design:
     outputs, configuration = tuple(as_outputs(objs)), parse_config(config)
-    if not isinstance(name, str) or not name.isidentifier():
-        raise ConfigError(f"name of the accelerator must be letters, digits and '_', not {name!r}")
+    if not isinstance(name, str) or not is_verilog_name(name):
+        raise ConfigError(f"name of the accelerator must be {VERILOG_NAME}, not {name!r}")
     network = lower(outputs, name, known, default=dtype_int(configuration.default_datawidth))
     return Design(name, outputs, network, configuration)
 

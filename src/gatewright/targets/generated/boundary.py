@@ -8,6 +8,7 @@ from gatewright.errors import ConfigError
 from gatewright.hdl.burst import AddressSpace, longest_burst
 from gatewright.hdl.csr_map import RegisterMap
 from gatewright.hdl.csr_nngen import VERSIONS, NngenRegisters, default_bases, nngen_register_map
+from gatewright.hdl.names import VERILOG_NAME, is_verilog_name
 from gatewright.hdl.nngen_pins import NngenPins
 from gatewright.program import Program
 
@@ -72,8 +73,8 @@ class BoundaryConfig:
             raise ConfigError(f"register_map must be {' or '.join(VERSIONS)}, not {self.register_map!r}")
         if self.reset_polarity not in ("low", "high"):
             raise ConfigError(f"reset_polarity must be low or high, not {self.reset_polarity!r}")
-        if not self.module_name.isidentifier() or not self.module_name.isascii():
-            raise ConfigError(f"module_name must be letters, digits and '_', not {self.module_name!r}")
+        if not is_verilog_name(self.module_name):
+            raise ConfigError(f"module_name must be {VERILOG_NAME}, not {self.module_name!r}")
         if self.saxi_datawidth != 32:
             raise ConfigError(f"saxi_datawidth must be 32, not {self.saxi_datawidth}")
         for name in ("default_global_addr_offset", "header0", "header1", "header2", "header3"):
