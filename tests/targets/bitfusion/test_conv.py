@@ -5,8 +5,13 @@ from math import ceil
 import numpy as np
 import pytest
 
+from gatewright import ir
 from gatewright.errors import ConfigError, ProgramError
+from gatewright.targets.array.layers import layers_of
+from gatewright.targets.array.timing import drain_cycles
+from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.conv import Buffers, Convolution, closed_form, quantise, schedule
+from gatewright.targets.bitfusion.formats import fused_jobs
 from gatewright.targets.bitfusion.interpreter import interpret
 from gatewright.targets.bitfusion.isa import Fusion, Op, Space, decode, encode, format_text, parse_text, stride_words
 from gatewright.targets.bitfusion.listing import format_listing, parse_listing
@@ -112,6 +117,29 @@ def test_running_a_block_is_a_convolution_and_takes_what_the_closed_form_says(wi
         again, same = interpret(parse_listing(format_listing(made)))
         np.testing.assert_array_equal(again, outputs)
         assert same == usage
+
+
+def test_fused_mapping_takes_the_machines_steps():
+    """For a tile of pixels and one of filters, as the machine's compiler lays out the same convolution."""
+    config = FusionConfig(rows=4, columns=4, post_lanes=4)
+    for widths, shape in (
+        ((4, 2), (1, 16, 9, 9)),
+        ((6, 6), (2, 8, 6, 7)),
+        ((8, 8), (1, 3, 8, 8)),
+        ((2, 4), (1, 5, 7, 7)),
+    ):
+        mine = problem(1, widths, shape, (4, shape[1], 3, 3), signed=True)
+        builder = ir.Builder("conv")
+        x = builder.input("x", ir.TensorType((shape[0], *shape[2:], shape[1]), ir.IntType(widths[0])))
+        weights = builder.constant(mine.kernels.transpose(0, 2, 3, 1), ir.IntType(widths[1]))
+        scale = (builder.constant([1], ir.U32), builder.constant([4], ir.IntType(8, signed=False)))
+        op = ir.Requantise(0, -128, 127, ir.Rounding.FLOOR, ir.I8)
+        builder.output(builder.add(op, builder.add(ir.Conv2d(), x, weights), *scale))
+        graph = builder.build()
+        [[job]], _ = fused_jobs(graph, layers_of(graph, config.array()), config)
+        tiles = -(-shape[0] * (shape[2] - 2) * (shape[3] - 2) // 4)
+        distance = max(job.steps, drain_cycles(config.array()))
+        assert closed_form(mine, "fused", (4, 4)).cycles == job.steps + (tiles - 1) * distance
 
 
 def test_a_window_larger_than_a_column_is_summed():

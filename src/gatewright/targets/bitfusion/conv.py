@@ -124,7 +124,7 @@ def schedule(problem: Convolution, mapping: str, dim: Sequence[int], buffers: Bu
     rows, columns = dim
     if rows < 1 or columns < 1:
         raise ConfigError(f"bitfusion_dim must be at least 1 1, not {rows} {columns}")
-    plan = mapping_of(mapping, rows, columns, problem.input_width, problem.weight_width)
+    plan = _plan(problem, mapping, dim)
     _check_buffers(problem, buffers, rows)
     # Channels last, as the machine has them: a row of a window is one run of operands.
     images = np.ascontiguousarray(problem.images.transpose(0, 2, 3, 1))
@@ -145,13 +145,18 @@ def schedule(problem: Convolution, mapping: str, dim: Sequence[int], buffers: Bu
 
 def closed_form(problem: Convolution, mapping: str, dim: Sequence[int]) -> Usage:
     """What running the schedule takes, from its shape alone."""
-    plan = mapping_of(mapping, dim[0], dim[1], problem.input_width, problem.weight_width)
+    plan = _plan(problem, mapping, dim)
     count, kernels, rows, columns = problem.output_shape
     _, channels, kernel_rows, kernel_columns = problem.kernels.shape
     parts, part = plan.parts(kernel_rows, kernel_columns * channels)
     units = (parts - 1) * plan.units(part) + plan.units(problem.products - (parts - 1) * part)
     counts = (parts * plan.cycles(part), problem.windows * problem.products, problem.windows * units)
     return plan.usage((count * rows * columns, kernels), counts)
+
+
+def _plan(problem: Convolution, mapping: str, dim: Sequence[int]) -> Mapping:
+    widths = (problem.input_width, problem.weight_width)
+    return mapping_of(mapping, (dim[0], dim[1]), widths, problem.images.shape[1])
 
 
 def _check_buffers(problem: Convolution, buffers: Buffers, rows: int) -> None:

@@ -38,11 +38,10 @@ def interpret(schedule: Schedule) -> tuple[np.ndarray, Usage]:
     machine.run()
     count, kernels, rows, columns = schedule.output_shape
     windows = (count * rows * columns, kernels)
-    plan = mapping_of(schedule.mapping, schedule.rows, schedule.columns, *machine.widths)
     steps, rest = divmod(machine.steps, windows[0] * windows[1])
     if rest:
         raise ProgramError("every window must take as many cycles as the others")
-    usage = plan.usage(windows, (steps, machine.products, machine.units))
+    usage = machine.plan.usage(windows, (steps, machine.products, machine.units))
     return machine.memory[Space.MEM_OUTPUT].reshape(schedule.output_shape), usage
 
 
@@ -57,8 +56,9 @@ class _Interpreter:
         self.strides: dict[Space, dict[int, int]] = {space: {} for space in Space}
         self.formats = {Register.INPUT: 8, Register.WEIGHT: 8}
         self.top = self._parse(schedule.block)
-        self.widths = tuple(self.formats[register] % SIGNED for register in (Register.INPUT, Register.WEIGHT))
-        self.plan = mapping_of(schedule.mapping, schedule.rows, schedule.columns, *self.widths)
+        self.widths = (self.formats[Register.INPUT] % SIGNED, self.formats[Register.WEIGHT] % SIGNED)
+        array = (schedule.rows, schedule.columns)
+        self.plan = mapping_of(schedule.mapping, array, self.widths, schedule.input_shape[3])
         self.buffers = {space: np.zeros(size, np.int64) for space, size in self._capacities().items()}
         self.filled = {Space.IBUF: 0, Space.WBUF: 0}
         self.operands = {space: np.zeros(0, np.int64) for space in self.filled}

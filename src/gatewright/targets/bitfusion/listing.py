@@ -76,7 +76,7 @@ def _schedule(mapping: str, found: dict[str, list[int]], code: list[str]) -> Sch
         if len(array) != int(np.prod(found[shape])):
             raise ProgramError(f".{shape} must have {int(np.prod(found[shape]))} operands, not {len(array)}")
     rows, columns = found["array"]
-    mapping_of(mapping, rows, columns, 8, 8)
+    mapping_of(mapping, (rows, columns), (8, 8), found["input"][3])
     return Schedule(
         mapping=mapping,
         rows=rows,

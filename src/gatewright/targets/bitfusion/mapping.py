@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from math import ceil
 
 from gatewright.errors import ConfigError
+from gatewright.ir.packing import group_of, packed_bytes
+from gatewright.targets.array.timing import drain_cycles
+from gatewright.targets.bitfusion.config import FusionConfig
+from gatewright.targets.bitfusion.job import slots_of
 from gatewright.targets.bitfusion.operands import BRICKS, bricks_per_product, products_per_unit
 
 __all__ = ["FusedMapping", "Mapping", "SeedMapping", "Usage", "mapping_of"]
@@ -40,12 +44,13 @@ def _share(part: int, whole: int) -> str:
 
 @dataclass(frozen=True)
 class Mapping(ABC):
-    """An array and a pair of operand widths."""
+    """An array, a pair of operand widths, and the channels of the image."""
 
     rows: int
     columns: int
     input_width: int
     weight_width: int
+    channels: int
 
     @abstractmethod
     def parts(self, runs: int, run: int) -> tuple[int, int]:
@@ -117,31 +122,41 @@ class SeedMapping(Mapping):
 class FusedMapping(Mapping):
     """The machine's way: a window has a unit of its own, pixels in rows and kernels in columns, until its sum is done.
 
-    A row of the kernel is a run of operands; it takes a slot of at least as many cycles as the array has rows.
+    A row of the kernel is a run of operands, in slots as the machine's feed has them; inputs whose channels do not fill
+    whole bytes are kept at 8 bits.
     """
+
+    @property
+    def _config(self) -> FusionConfig:
+        lanes = min(8, 1 << (self.columns - 1).bit_length())
+        return FusionConfig(rows=self.rows, columns=self.columns, post_lanes=lanes)
+
+    @property
+    def _kept(self) -> int:
+        return self.input_width if self.channels % group_of(self.input_width)[0] == 0 else 8
 
     def parts(self, runs: int, run: int) -> tuple[int, int]:
         return runs, run
 
     def cycles(self, part: int) -> int:
-        return max(self.rows, self._steps(part))
-
-    def _steps(self, products: int) -> int:
-        return ceil(products / products_per_unit(self.input_width, self.weight_width))
+        slots = slots_of(packed_bytes(part, self._kept), self._kept, self.weight_width, self._config)
+        return slots.words * slots.steps
 
     def units(self, products: int) -> int:
-        return self._steps(products)
+        return ceil(products / products_per_unit(self._kept, self.weight_width))
 
     def array_cycles(self, windows: tuple[int, int], steps: int) -> int:
+        """Tiles follow each other without a gap, unless results of one would meet those of the next."""
         pixels, kernels = windows
-        return -(-pixels // self.rows) * -(-kernels // self.columns) * steps
+        tiles = -(-pixels // self.rows) * -(-kernels // self.columns)
+        return steps + (tiles - 1) * max(steps, drain_cycles(self._config.array()))
 
 
 _KINDS: dict[str, type[Mapping]] = {"seed": SeedMapping, "fused": FusedMapping}
 
 
-def mapping_of(name: str, rows: int, columns: int, input_width: int, weight_width: int) -> Mapping:
+def mapping_of(name: str, array: tuple[int, int], widths: tuple[int, int], channels: int) -> Mapping:
     """The mapping of this name; raises `ConfigError` when there is none."""
     if name not in _KINDS:
         raise ConfigError(f"mapping must be {' or '.join(_KINDS)}, not {name!r}")
-    return _KINDS[name](rows, columns, input_width, weight_width)
+    return _KINDS[name](*array, *widths, channels)
