@@ -116,6 +116,7 @@ def _layers(layers: tuple[LayerInfo, ...], model: Result | None, rtl: Result | N
             "name": layer.name,
             "op": layer.op,
             "macs": layer.macs,
+            "widths": layer.widths,
             "limit_cycles": layer.limit_cycles,
             "cycles": cycles,
             "model_cycles": model_cycles,

@@ -84,13 +84,20 @@ def _layers(report: Mapping[str, Any]) -> Table:
     measured = report["cycles"]["rtl"] is not None or report["cycles"]["model"] is None
     cycles = ("cycles", "cycles") if measured else ("modelled", "model_cycles")
     table = Table(title="Layers", title_justify="left", box=SIMPLE)
-    for heading in ("layer", "operators"):
+    widths = [layer.get("widths") or "" for layer in report["layers"]]
+    for heading in ("layer", "operators", *(["widths"] if any(widths) else [])):
         table.add_column(heading, no_wrap=True)
     for heading in ("MACs", "limit", cycles[0], "efficiency"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=_NUMBER_WIDTH)
-    for layer in report["layers"]:
+    for layer, pair in zip(report["layers"], widths, strict=True):
         numbers = (_number(layer[key]) for key in ("macs", "limit_cycles", cycles[1]))
-        table.add_row(_shorten(layer["name"]), _shorten(layer["op"]), *numbers, _percent(layer["efficiency"]))
+        table.add_row(
+            _shorten(layer["name"]),
+            _shorten(layer["op"]),
+            *([pair] if any(widths) else []),
+            *numbers,
+            _percent(layer["efficiency"]),
+        )
     return table
 
 

@@ -9,9 +9,16 @@ __all__ = ["MACHINES"]
 MACHINES: dict[str, FusionConfig] = {
     # all widths can be packed; small buffers, so that most layers are cut into tiles
     "4x8": FusionConfig(
-        rows=4, columns=8, post_lanes=4, bus_bits=128, ibuf_bytes=8192, wbuf_bytes=8192, obuf_bytes=8192
+        rows=4,
+        columns=8,
+        post_lanes=4,
+        bus_bits=128,
+        ibuf_bytes=8192,
+        wbuf_bytes=8192,
+        obuf_bytes=8192,
+        result_width=16,
     ),
-    # only 8 bits can be packed
+    # only 8 bits can be packed; the widest results
     "3x5_dyadic": FusionConfig(
         rows=3,
         columns=5,
@@ -22,6 +29,7 @@ MACHINES: dict[str, FusionConfig] = {
         wbuf_bytes=4096,
         obuf_bytes=4096,
         parameter_bytes=1024,
+        result_width=32,
     ),
     "4x4_fixed": FusionConfig(rows=4, columns=4, post_lanes=4, composable=False, ibuf_bytes=16384, wbuf_bytes=16384),
 }

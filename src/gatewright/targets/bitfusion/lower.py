@@ -75,7 +75,7 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
         regions=memory.regions(code, bytes(emitter.constants), placement.scratch_bytes),
         inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory.places, widths),
         outputs=_bindings(graph, graph.outputs, graph.output_ports, memory.places, widths),
-        layers=tuple(_info(*each, config, memory.constants) for each in zip(layers, jobs, parts, strict=True)),
+        layers=tuple(_info(graph, *each, config, memory.constants) for each in zip(layers, jobs, parts, strict=True)),
     )
 
 
@@ -116,7 +116,12 @@ def _bindings(
 
 
 def _info(
-    layer: Layer, jobs: Sequence[FusionJob], steps: Sequence[Step], config: FusionConfig, constants: int
+    graph: Graph,
+    layer: Layer,
+    jobs: Sequence[FusionJob],
+    steps: Sequence[Step],
+    config: FusionConfig,
+    constants: int,
 ) -> LayerInfo:
     """The limit is at the layer's own precision: so many products a cycle as the units finish of this pair."""
     loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == constants]
@@ -124,4 +129,15 @@ def _info(
     rate = products_per_unit(*jobs[0].widths) * config.multipliers
     assert rate * bricks_per_product(*jobs[0].widths) <= 16 * config.multipliers
     limit = -(-layer.macs * rate.denominator // rate.numerator)
-    return LayerInfo(layer.output, layer.main.op.name, layer.macs, limit, transfer)
+    return LayerInfo(layer.output, layer.main.op.name, layer.macs, limit, transfer, _widths(graph, layer, jobs[0]))
+
+
+def _widths(graph: Graph, layer: Layer, job: FusionJob) -> str | None:
+    """Those of the network, and those that the units work at where they are others; None without products."""
+    if not layer.macs:
+        return None
+    own, run = (
+        " x ".join(map(str, pair))
+        for pair in ((graph.type_of(name).dtype.width for name in layer.main.inputs[:2]), job.widths)
+    )
+    return own if own == run else f"{own} as {run}"
