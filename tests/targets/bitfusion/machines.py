@@ -16,9 +16,9 @@ MACHINES: dict[str, FusionConfig] = {
         ibuf_bytes=8192,
         wbuf_bytes=8192,
         obuf_bytes=8192,
-        result_width=16,
+        result_width=32,
     ),
-    # only 8 bits can be packed; the widest results
+    # only 8 bits can be packed; results of up to 16 bits
     "3x5_dyadic": FusionConfig(
         rows=3,
         columns=5,
@@ -29,7 +29,7 @@ MACHINES: dict[str, FusionConfig] = {
         wbuf_bytes=4096,
         obuf_bytes=4096,
         parameter_bytes=1024,
-        result_width=32,
+        result_width=16,
     ),
     "4x4_fixed": FusionConfig(rows=4, columns=4, post_lanes=4, composable=False, ibuf_bytes=16384, wbuf_bytes=16384),
 }

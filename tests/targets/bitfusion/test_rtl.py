@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from functools import cache
 
 import numpy as np
@@ -73,16 +72,9 @@ def test_narrow_widths(place):
 
 
 def test_results_wider_than_what_the_array_reads():
-    build = compile(sums_of(32), "bitfusion", asdict(replace(MACHINES["4x8"], result_width=32)))
+    build = build_of(sums_of(32), "4x8")
     check(build)
     check(build, "stalls", 2)
-
-
-@pytest.mark.parametrize("name", ["tfc_2w2a", "kwsmlp_w3a3"])
-def test_pretrained_networks_of_two_and_three_bits(name, shared_models):
-    values = asdict(replace(MACHINES["4x8"], result_width=32))
-    build = compile(shared_models / "qonnx" / f"{name}.onnx", "bitfusion", values)
-    check(build)
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ def _of_array(refuse: Predicate) -> Predicate:
     """An array machine's rule, asked for the parts that this machine shares with it."""
 
     def refuse_for(node: Node, graph: Graph, config: FusionConfig) -> str | None:
-        reason = refuse(node, graph, config.array()) or _weights(node, graph) or _residual(node, graph)
-        return reason and reason.replace("activation_bytes", "ibuf_bytes")
+        reason = refuse(node, graph, config.array()) or _weights(node, graph) or _post(node, graph)
+        return reason and reason.replace("activation_bytes", "ibuf_bytes").replace(" (activation_width)", "")
 
     return refuse_for
 
@@ -31,7 +31,10 @@ def _weights(node: Node, graph: Graph) -> str | None:
     return None
 
 
-def _residual(node: Node, graph: Graph) -> str | None:
+def _post(node: Node, graph: Graph) -> str | None:
+    """What the shared post unit does, but not here: wide residual operands, zero points beyond a word."""
+    if isinstance(node.op, ir.Requantise) and not -(1 << 31) <= node.op.zero < 1 << 31:
+        return f"zero must be within {-(1 << 31)}..{(1 << 31) - 1}, not {node.op.zero}"
     if not isinstance(node.op, ir.Add):
         return None
     wide = next((name for name in node.inputs if graph.type_of(name).dtype.width > 8), None)
