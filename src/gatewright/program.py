@@ -129,8 +129,8 @@ class LayerInfo:
     """One layer as the report shows it; its place in `Program.layers` is the index of its time stamp.
 
     `limit_cycles` is the least the machine's array would need: macs / macs_per_cycle, rounded up. `transfer_bytes` are
-    the parameters that this layer's tiling brings in, as often as it does; None if the compiler does not say. `widths` are
-    those of inputs and weights, where the machine's speed depends on them: `3 x 2 as 4 x 2` run at the second pair.
+    the parameters that this layer's tiling brings in, as often as it does; None if the compiler does not say. `widths`
+    are those of inputs and weights, where the machine's speed depends on them: `3 x 2 as 4 x 2` run at the second pair.
     """
 
     name: str
