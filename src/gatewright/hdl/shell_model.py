@@ -43,9 +43,10 @@ class MemoryTiming:
         """The cycle of the last of so many beats of which the first can move in cycle `first`."""
         if not self.pause_cycles:
             return first + beats - 1
-        period = self.run_cycles + self.pause_cycles
+        run = self.run_cycles
+        period = run + self.pause_cycles
         rounds, place = divmod(first, period)
-        rounds, rest = divmod(rounds * self.run_cycles + min(place, self.run_cycles) + beats - 1, self.run_cycles)
+        rounds, rest = divmod(rounds * run + (place if place < run else run) + beats - 1, run)
         return rounds * period + rest
 
 
@@ -69,7 +70,7 @@ class _Queue:
     changed: Gate = field(default_factory=Gate)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Burst:
     """Beats on their way into a scratchpad (or out of it, or instructions), and when the memory answers a write."""
 
@@ -192,9 +193,9 @@ class ShellModel:
         handshake = at + 1 + self.memory.read_wait
         while self._reads and self._reads[0].last < min(handshake, self.time.now):
             self._reads.popleft()
-        open_reads = [burst.last for burst in self._reads if burst.last >= handshake]
-        if len(open_reads) >= self.memory.read_limit:
-            handshake = max(handshake, open_reads[-self.memory.read_limit] + 1)
+        limit = self.memory.read_limit
+        if len(self._reads) >= limit and self._reads[-limit].last >= handshake:  # they end in order
+            handshake = self._reads[-limit].last + 1
         self._address_free = handshake
         begins = max(handshake, self._reads_free - 1) if self.memory.serial else handshake
         first = max(begins + self.memory.read_latency, self._reads_free)

@@ -6,12 +6,12 @@ import pytest
 from tests.conformance.cases import CASES, Maker
 from tests.conformance.machines import SYSTOLIC
 
-from gatewright.errors import ProgramError
+from gatewright.errors import ConfigError, ProgramError
 from gatewright.hdl.instruction import Opcode, Queue
 from gatewright.passes import run_passes
 from gatewright.targets.array.assembler import Step, assemble, decode, disassemble, prove, synchronise
 from gatewright.targets.array.isa import Operation
-from gatewright.targets.array.lower import lower
+from gatewright.targets.array.lower import lower, sketch
 
 CONFIG = SYSTOLIC["3x5_dyadic"]
 
@@ -37,6 +37,21 @@ def _transfer(opcode: Opcode, scratch: int, offset: int, **tokens: int) -> Step:
 def test_assembling_and_decoding_are_inverse(program: list[Step]) -> None:
     code = assemble(program)
     assert assemble(decode(code)) == code
+
+
+def test_a_sketch_is_the_program_that_is_lowered() -> None:
+    graph = run_passes(CASES["residual_chain"](Maker("residual", dyadic=True)))
+    for rom in (False, True):
+        whole = lower(graph, CONFIG, rom=rom)
+        steps, layers = sketch(graph, CONFIG, rom=rom)
+        assert assemble(steps) == whole.code
+        assert (steps, layers) == (decode(whole.code), len(whole.layers))
+
+
+def test_a_sketch_has_no_more_instructions_than_allowed() -> None:
+    graph = run_passes(CASES["residual_chain"](Maker("residual", dyadic=True)))
+    with pytest.raises(ConfigError, match="needs more than 3 instructions"):
+        sketch(graph, CONFIG, most=3)
 
 
 def test_a_program_uses_tokens_in_both_directions(program: list[Step]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from gatewright.errors import ProgramError
 from gatewright.hdl.instruction import (
@@ -24,25 +25,17 @@ from gatewright.hdl.instruction import (
     unpack,
 )
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.conflicts import Access, Conflicts
 from gatewright.targets.array.effects_vector import VectorEffects
 from gatewright.targets.array.isa import LAYOUTS, MNEMONICS, PIXEL_LEVELS, Operation
 from gatewright.targets.array.isa_vector import VECTOR_LAYOUTS, VECTOR_MNEMONICS, VECTOR_UNIT
 
-__all__ = ["Access", "Effects", "Step", "assemble", "decode", "disassemble", "prove", "synchronise"]
+__all__ = ["Effects", "Step", "assemble", "complete", "decode", "disassemble", "prove", "synchronise"]
 
 _LAYOUTS = {0: LAYOUTS, VECTOR_UNIT: VECTOR_LAYOUTS}
 _MNEMONICS = {0: MNEMONICS, VECTOR_UNIT: VECTOR_MNEMONICS}
+_NO_VALUES = ("opcode", "padding", "reserved")
 _QUEUES = {Opcode.LOAD: Queue.LOAD, Opcode.STORE: Queue.STORE}
-
-
-@dataclass(frozen=True)
-class Access:
-    """Bytes [start, stop) of a memory: a scratchpad, or a region named ("region", index)."""
-
-    space: object
-    start: int
-    stop: int
-    writes: bool
 
 
 @dataclass
@@ -175,58 +168,6 @@ class Effects:
             )
 
 
-class _Conflicts:
-    """Accesses so far, in each space, reads and writes apart.
-
-    Bytes that cannot matter any more are forgotten: those that a later write covers, and those of a read that a later
-    read by the same queue covers (queues complete in order). Of a space that is never written nothing is kept.
-    """
-
-    def __init__(self, written: frozenset[object]) -> None:
-        self.written = written
-        self.reads: dict[object, list[_Entry]] = {}
-        self.writes: dict[object, list[_Entry]] = {}
-
-    def before(self, access: Access) -> list[int]:
-        """Indices of earlier instructions that must not run at the same time as one with this access."""
-        kinds = (self.reads, self.writes) if access.writes else (self.writes,)
-        start, stop = access.start, access.stop
-        return [index for kind in kinds for s, e, index, _ in kind.get(access.space, ()) if s < stop and start < e]
-
-    def add(self, access: Access, index: int, queue: Queue) -> None:
-        if access.space not in self.written:
-            return
-        entry = (access.start, access.stop, index, int(queue))
-        reads = self.reads.setdefault(access.space, [])
-        if access.writes:
-            writes = self.writes.setdefault(access.space, [])
-            reads[:] = _without(reads, access, None)
-            writes[:] = _without(writes, access, None)
-            writes.append(entry)
-        else:
-            reads[:] = _without(reads, access, queue)
-            reads.append(entry)
-
-
-_Entry = tuple[int, int, int, int]  # start, stop, instruction, its queue
-
-
-def _without(entries: list[_Entry], access: Access, queue: Queue | None) -> list[_Entry]:
-    """Entries (of one queue, or of all) less the bytes of an access."""
-    start, stop = access.start, access.stop
-    kept: list[_Entry] = []
-    for entry in entries:
-        s, e, index, owner = entry
-        if e <= start or stop <= s or (queue is not None and owner != queue):
-            kept.append(entry)
-            continue
-        if s < start:
-            kept.append((s, start, index, owner))
-        if stop < e:
-            kept.append((stop, e, index, owner))
-    return kept
-
-
 def _accesses(steps: Sequence[Step], effects: Effects) -> tuple[list[list[Access]], frozenset[object]]:
     """What each instruction touches, and the spaces that any of them writes."""
     accesses = [effects.of(step) for step in steps]
@@ -240,7 +181,7 @@ def synchronise(steps: Sequence[Step], config: ArrayConfig, effects: Effects | N
     """
     effects = effects or Effects(config)
     touched, written = _accesses(steps, effects)
-    conflicts = _Conflicts(written)
+    conflicts = Conflicts(written)
     known: list[list[int]] = []  # for each instruction: the last one of each queue known to be complete when it starts
     latest: list[list[int]] = [[-1] * 3 for _ in Queue]
     for index, step in enumerate(steps):
@@ -274,7 +215,7 @@ def prove(steps: Sequence[Step], config: ArrayConfig, effects: Effects | None = 
     """
     effects = effects or Effects(config)
     touched, written = _accesses(steps, effects)
-    conflicts = _Conflicts(written)
+    conflicts = Conflicts(written)
     given: dict[tuple[Queue, Queue], list[int]] = {(a, b): [] for a in Queue for b in Queue if a != b}
     taken = dict.fromkeys(given, 0)
     known: list[list[int]] = []
@@ -353,6 +294,16 @@ def decode(code: bytes) -> list[Step]:
         del fields["opcode"]
         steps.append(Step(opcode, fields))
     return steps
+
+
+def complete(steps: Sequence[Step]) -> list[Step]:
+    """The steps with every field of their layouts, as `decode` gives them."""
+    return [Step(step.opcode, {**_zeros(step.unit, step.opcode), **step.fields}) for step in steps]
+
+
+@cache
+def _zeros(unit: int, opcode: Opcode) -> Mapping[str, int]:
+    return {name: 0 for name in _LAYOUTS[unit][opcode].places if name not in _NO_VALUES}
 
 
 def disassemble(steps: Sequence[Step]) -> str:

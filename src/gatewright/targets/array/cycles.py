@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from gatewright.hdl.axi import BURST_BEATS
@@ -12,7 +12,7 @@ from gatewright.hdl.instruction import Opcode, Queue
 from gatewright.hdl.shell_model import MemoryTiming, ModelInstruction, ShellModel
 from gatewright.hdl.timeline import Process
 from gatewright.program import Program
-from gatewright.targets.array.assembler import decode
+from gatewright.targets.array.assembler import Step, decode
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.cycles_vector import VectorCore
 from gatewright.targets.array.isa import PIXEL_LEVELS, Operation
@@ -26,7 +26,7 @@ from gatewright.targets.array.timing import (
     tile_cycles,
 )
 
-__all__ = ["CycleCount", "count_cycles"]
+__all__ = ["CycleCount", "count_cycles", "count_steps"]
 
 
 class CycleCount:
@@ -115,14 +115,21 @@ def count_cycles(
     program: Program, config: ArrayConfig, memory: MemoryTiming | None = None, *, rom: bool = False
 ) -> CycleCount:
     """Cycles from start to done with a memory of fixed latency and full bandwidth; with `rom`, without fetching."""
+    return count_steps(decode(program.code), len(program.layers), config, memory, rom=rom)
+
+
+def count_steps(
+    steps: Sequence[Step], layers: int, config: ArrayConfig, memory: MemoryTiming | None = None, *, rom: bool = False
+) -> CycleCount:
+    """As `count_cycles`, of a program's complete steps for so many layers."""
     queues = {Opcode.LOAD: Queue.LOAD, Opcode.STORE: Queue.STORE}
     reported = {Opcode.LOAD, Opcode.STORE, Operation.COMPUTE}
     instructions = [
         ModelInstruction(step.opcode, queues.get(step.opcode, Queue.COMPUTE), step.fields, step.opcode in reported)
-        for step in decode(program.code)
+        for step in steps
     ]
     core = _Core(config)
-    bases = [0] * len(program.regions)
+    bases = [0] * (1 + max((step.fields["region"] for step in steps if step.opcode in queues), default=0))
     model = ShellModel(
         instructions,
         config.bus_bytes,
@@ -134,4 +141,4 @@ def count_cycles(
         burst_beats=longest_burst(config.bus_bytes) if rom else BURST_BEATS,
     )
     model.run()
-    return CycleCount(model, core, len(program.layers))
+    return CycleCount(model, core, layers)

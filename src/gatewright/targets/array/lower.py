@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
 from gatewright.ir import Graph, Port
 from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program
-from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
+from gatewright.targets.array.assembler import Step, assemble, complete, prove, synchronise
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.emitter import Emitter
 from gatewright.targets.array.emitter_vector import constant_bytes
@@ -23,19 +24,23 @@ from gatewright.targets.array.tiling import least_room
 from gatewright.targets.array.tiling_vector import least_vector_room
 from gatewright.targets.array.vector_job import VectorLayer, VectorPass
 
-__all__ = ["lower"]
+__all__ = ["lower", "sketch"]
 
 
-def lower(
-    graph: Graph,
-    config: ArrayConfig,
-    target: str = "systolic",
-    *,
-    proven: bool = True,
-    rom: bool = False,
-    most: int | None = None,
-) -> Program:
-    """Place the values, cut each layer into instructions, order them with tokens, and (unless told not to) prove it.
+@dataclass(frozen=True)
+class _Lowered:
+    """Layers and what became of them: instructions with their tokens, the last of which ends the program."""
+
+    layers: Sequence[Layer]
+    starts: Sequence[int]  # of each layer: its first instruction
+    steps: list[Step]
+    memory: MemoryMap
+    constants: bytes
+    scratch_bytes: int
+
+
+def lower(graph: Graph, config: ArrayConfig, target: str = "systolic", *, rom: bool = False) -> Program:
+    """Place the values, cut each layer into instructions, order them with tokens, and prove the order.
 
     With `rom`, for a machine that holds the program: regions are NNgen's (see `MemoryMap`), and rows of
     inputs and outputs begin with words of the bus.
@@ -44,8 +49,40 @@ def lower(
     ------
     ConfigError
         If a scratchpad is too small for one tile of a layer; the message says the minimum. If there are more layers
-        than time stamps, or more than `most` instructions.
+        than time stamps.
     """
+    made = _lowered(graph, config, rom=rom, most=None)
+    prove(made.steps, config)
+    code, memory, roots = assemble(made.steps), made.memory, aliases(graph)
+    parts = [made.steps[start:stop] for start, stop in pairwise([*made.starts, len(made.steps) - 1])]
+    return Program(
+        name=graph.name,
+        target=target,
+        config=asdict(config),
+        config_digest=config.digest(),
+        instruction_count=len(made.steps),
+        regions=memory.regions(code, made.constants, made.scratch_bytes),
+        inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory, roots),
+        outputs=_bindings(graph, graph.outputs, graph.output_ports, memory, roots),
+        layers=tuple(
+            _info(layer, config, part, memory.constants) for layer, part in zip(made.layers, parts, strict=True)
+        ),
+    )
+
+
+def sketch(graph: Graph, config: ArrayConfig, *, rom: bool = False, most: int | None = None) -> tuple[list[Step], int]:
+    """The instructions of `lower`'s program, complete but not proven, and for how many layers: enough to count cycles.
+
+    Raises
+    ------
+    ConfigError
+        As `lower`, and if there are more than `most` instructions.
+    """
+    made = _lowered(graph, config, rom=rom, most=most)
+    return complete(made.steps), len(made.layers)
+
+
+def _lowered(graph: Graph, config: ArrayConfig, *, rom: bool, most: int | None) -> _Lowered:
     layers = layers_of(graph, config)
     if len(layers) > STAMP_COUNT:
         raise ConfigError(f"{graph.name!r} must have at most {STAMP_COUNT} layers, not {len(layers)}")
@@ -69,23 +106,9 @@ def lower(
         emitter.layer(index, mine, plan)
         if most is not None and len(emitter.steps) > most:
             raise ConfigError(f"{graph.name!r} needs more than {most} instructions")
-    parts = [emitter.steps[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=False)]
     steps = [*emitter.steps, Step(Opcode.END)]
     synchronise(steps, config)
-    if proven:
-        prove(steps, config)
-    code = assemble(steps)
-    return Program(
-        name=graph.name,
-        target=target,
-        config=asdict(config),
-        config_digest=config.digest(),
-        instruction_count=len(steps),
-        regions=memory.regions(code, bytes(emitter.constants), placement.scratch_bytes),
-        inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory, roots),
-        outputs=_bindings(graph, graph.outputs, graph.output_ports, memory, roots),
-        layers=tuple(_info(layer, config, part, memory.constants) for layer, part in zip(layers, parts, strict=True)),
-    )
+    return _Lowered(layers, starts, steps, memory, bytes(emitter.constants), placement.scratch_bytes)
 
 
 def _add_constants(graph: Graph, uses: Sequence[LayerUse], emitter: Emitter) -> None:

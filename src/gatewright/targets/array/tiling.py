@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gatewright.errors import ConfigError
@@ -72,21 +72,30 @@ class TapBlock:
 
 def extent(job: Job, tile: Tile) -> Extent:
     """The part of the image that a tile reads."""
-    *inner, outer = job.columns
-    y = job.y0 + tile.row * job.rows.dy
-    x = job.x0 + tile.column * outer.dx
-    y_last = y + (tile.rows - 1) * job.rows.dy + job.taps.height - 1
-    x_last = x + (tile.columns - 1) * outer.dx + job.taps.width - 1
-    for level in (*job.window, *inner):
-        y_last += (level.count - 1) * level.dy
-        x_last += (level.count - 1) * level.dx
-    if job.tile_x is not None:
-        x, x_last = x + min(job.tile_x), x_last + max(job.tile_x)
-    y, x = max(0, y), max(0, x)
-    y_stop, x_stop = min(job.image.height, y_last + 1), min(job.image.row_bytes, x_last + 1)
+    y, y_stop = _rows_read(job, tile.row, tile.rows)
+    x, x_stop = _bytes_read(job, tile.column, tile.columns)
     if y_stop <= y or x_stop <= x:
         return Extent(0, 0, 0, 0)
     return Extent(y, y_stop, x, x_stop)
+
+
+def _rows_read(job: Job, row: int, rows: int) -> tuple[int, int]:
+    """Rows of the image that these output rows read."""
+    y = job.y0 + row * job.rows.dy
+    last = y + (rows - 1) * job.rows.dy + job.taps.height - 1
+    last += sum((level.count - 1) * level.dy for level in (*job.window, *job.columns[:-1]))
+    return max(0, y), min(job.image.height, last + 1)
+
+
+def _bytes_read(job: Job, column: int, columns: int) -> tuple[int, int]:
+    """Bytes of an image's row that these output columns read."""
+    *inner, outer = job.columns
+    x = job.x0 + column * outer.dx
+    last = x + (columns - 1) * outer.dx + job.taps.width - 1
+    last += sum((level.count - 1) * level.dx for level in (*job.window, *inner))
+    if job.tile_x is not None:
+        x, last = x + min(job.tile_x), last + max(job.tile_x)
+    return max(0, x), min(job.image.row_bytes, last + 1)
 
 
 def whole(job: Job) -> list[Tile]:
@@ -121,10 +130,11 @@ def choose_tiles(job: Job, input_room: int, output_room: int, config: ArrayConfi
     """
     if not job.tileable and not few:
         return whole(job)
+    worst = _Worst(job)
     candidates = [
-        (_cost(job, height, width, config, overlapped=share == 2), height, width)
+        (_cost(worst, height, width, config, overlapped=share == 2), height, width)
         for share in (2, 1)
-        for height, width in _tile_sizes(job, (input_room // share, output_room // share), config, few)
+        for height, width in _tile_sizes(worst, (input_room // share, output_room // share), config, few)
     ]
     if not candidates:
         least_input, least_output = least_room(job)
@@ -142,24 +152,26 @@ def choose_tiles(job: Job, input_room: int, output_room: int, config: ArrayConfi
     ]
 
 
-def _tile_sizes(job: Job, rooms: tuple[int, int], config: ArrayConfig, few: bool) -> Iterator[tuple[int, int]]:
+def _tile_sizes(worst: _Worst, rooms: tuple[int, int], config: ArrayConfig, few: bool) -> Iterator[tuple[int, int]]:
     """Heights and widths worth considering: for each width the greatest height that fits, and some below it."""
-    columns = job.columns[-1].count
+    columns = worst.job.columns[-1].count
     widths = {-(-columns // parts) for parts in range(1, min(columns, 16) + 1)}
     widths |= set(range(config.rows, min(columns, 8 * config.rows), config.rows))
     for width in sorted(widths):
-        most = _largest_height(job, width, rooms, config, few)
+        most = _largest_height(worst, width, rooms, config, few)
         yield from ((height, width) for height in range(most, max(0, most - 4), -1))
 
 
-def _largest_height(job: Job, width: int, rooms: tuple[int, int], config: ArrayConfig, few: bool) -> int:
+def _largest_height(worst: _Worst, width: int, rooms: tuple[int, int], config: ArrayConfig, few: bool) -> int:
+    job = worst.job
+
     def fits(height: int) -> bool:
         tile = Tile(0, 0, height, 0, width)
         if few and tile_pixels(job, tile) > config.rows:
             return False
         if rooms[1] and tile_output(job, tile) > rooms[1]:
             return False
-        return not rooms[0] or _worst_extent(job, height, width) <= rooms[0]
+        return not rooms[0] or worst(height, width) <= rooms[0]
 
     low, high = 0, job.rows.count
     while low < high:
@@ -168,19 +180,32 @@ def _largest_height(job: Job, width: int, rooms: tuple[int, int], config: ArrayC
     return low
 
 
-def _worst_extent(job: Job, height: int, width: int) -> int:
-    """Upper bound of the input bytes of any tile of this size."""
-    rows, columns = job.rows.count, job.columns[-1].count
-    starts_r = {0, max(0, min(height, rows - height)), max(0, rows - height)}
-    starts_c = {0, max(0, min(width, columns - width)), max(0, columns - width)}
-    return max(extent(job, Tile(0, r, r + height, c, c + width)).size for r in starts_r for c in starts_c)
+class _Worst:
+    """Upper bounds of the input bytes of any tile of a size; each height and each width is looked at once."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._rows: dict[int, int] = {}
+        self._bytes: dict[int, int] = {}
+
+    def __call__(self, height: int, width: int) -> int:
+        if height not in self._rows:
+            self._rows[height] = self._most(_rows_read, height, self.job.rows.count)
+        if width not in self._bytes:
+            self._bytes[width] = self._most(_bytes_read, width, self.job.columns[-1].count)
+        return self._rows[height] * self._bytes[width]
+
+    def _most(self, read: Callable[[Job, int, int], tuple[int, int]], size: int, count: int) -> int:
+        ranges = [read(self.job, at, size) for at in {0, max(0, min(size, count - size)), max(0, count - size)}]
+        return max(max(0, stop - start) for start, stop in ranges)
 
 
-def _cost(job: Job, height: int, width: int, config: ArrayConfig, *, overlapped: bool) -> float:
+def _cost(worst: _Worst, height: int, width: int, config: ArrayConfig, *, overlapped: bool) -> float:
     """Estimated cycles of an image: computing its tiles, and loading them with their weights, at once or in turn."""
+    job = worst.job
     depth = job.taps.depth(config.word_length)
     filters = -(-job.filters // config.columns)
-    input_bytes = _worst_extent(job, height, width)
+    input_bytes = worst(height, width)
     several = height < job.rows.count or width < job.columns[-1].count
     load = (input_bytes + (job.weights.nbytes if several else 0)) / config.bus_bytes
     cost = 0.0

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from gatewright.errors import ProgramError
 from gatewright.hdl.instruction import INSTRUCTION_BYTES, InstructionLayout, Memory, Opcode, unpack
 from gatewright.ir.packing import packed_bytes
-from gatewright.targets.array.assembler import Access, Effects, Step
+from gatewright.targets.array.assembler import Effects, Step
+from gatewright.targets.array.conflicts import Access
 from gatewright.targets.bitfusion.blocks import (
     FILTER_LOOP,
     LAST,

@@ -11,11 +11,11 @@ from dataclasses import replace
 from itertools import product
 
 from gatewright.errors import ConfigError
+from gatewright.hdl.instruction import INSTRUCTION_BYTES
 from gatewright.hdl.shell_model import MemoryTiming
 from gatewright.ir import Graph
-from gatewright.program import Program
-from gatewright.targets.array.cycles import count_cycles
-from gatewright.targets.array.lower import lower
+from gatewright.targets.array.cycles import count_steps
+from gatewright.targets.array.lower import sketch
 from gatewright.targets.generated.config import GeneratedConfig
 
 __all__ = ["SCRATCHPADS", "choose_scratchpads"]
@@ -40,9 +40,10 @@ class _Judge:
     def __call__(self, config: GeneratedConfig) -> tuple[int, int]:
         """Raises `ConfigError` where a scratchpad is too small for the network, or for a short program."""
         most = None if self.fewest is None else max(_SHORT, self.fewest * 5 // 4)
-        program = lower(self.graph, config.array(), proven=False, rom=True, most=most)
-        self.fewest = min(self.fewest or program.instruction_count, program.instruction_count)
-        return count_cycles(program, config.array(), _MEMORY, rom=True).cycles, _size(program, config)
+        array = config.array()
+        steps, layers = sketch(self.graph, array, rom=True, most=most)
+        self.fewest = min(self.fewest or len(steps), len(steps))
+        return count_steps(steps, layers, array, _MEMORY, rom=True).cycles, _size(len(steps), config)
 
 
 def choose_scratchpads(graph: Graph, wish: GeneratedConfig) -> GeneratedConfig:
@@ -111,6 +112,6 @@ def _power_of_two(size: int) -> int:
     return 1 << (size.bit_length() - 1)
 
 
-def _size(program: Program, config: GeneratedConfig) -> int:
+def _size(instructions: int, config: GeneratedConfig) -> int:
     """Bytes of scratchpads and ROM."""
-    return len(program.code) + sum(getattr(config, name) for name in SCRATCHPADS)
+    return instructions * INSTRUCTION_BYTES + sum(getattr(config, name) for name in SCRATCHPADS)
