@@ -1,6 +1,7 @@
 """Evaluation and instruction-set model agree on every case, at every pair of operand widths."""
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -21,6 +22,7 @@ from gatewright.targets.bitfusion.isa import Fusion, Op
 from gatewright.targets.bitfusion.job import slots_of
 from gatewright.targets.bitfusion.lower import lower
 from gatewright.targets.bitfusion.model import execute
+from gatewright.targets.bitfusion.operands import products_per_unit
 
 WIDTHS = (2, 4, 6, 8)
 NARROW = [case for case in CASES if case != "table"]  # whose operand has 8 bits
@@ -173,3 +175,37 @@ def test_results_wider_than_what_the_array_reads(width):
     check(run_passes(sums_of(width)), MACHINES["4x8"])
     with pytest.raises(GraphError, match="result"):
         BitfusionTarget().check(run_passes(sums_of(width)), replace(MACHINES["4x8"], result_width=8))
+
+
+def wide_inputs(weight_width: int, *, pads=(1, 1, 1, 1)) -> ir.Graph:
+    """A convolution of 16-bit inputs, and a narrow one behind it."""
+    maker = NarrowMaker("wide", (8, weight_width))
+    x = maker.builder.input("x", ir.TensorType((1, 6, 5, 7), ir.I16))
+    weights = maker._weights((9, 3, 3, 7))
+    kind = ir.I8
+    shift = 8 + weight_width + 2
+    constants = (maker.builder.constant([1], ir.U32), maker.builder.constant([shift], ir.IntType(8, signed=False)))
+    op = ir.Requantise(0, kind.min, kind.max, ir.Rounding.HALF_EVEN, kind)
+    sums = maker.builder.add(ir.Conv2d(pads=pads), x, weights)
+    return maker.build(maker.layer(maker.builder.add(op, sums, *constants), 5))
+
+
+@pytest.mark.parametrize("weight_width", WIDTHS)
+def test_inputs_of_16_bits_take_two_steps(weight_width):
+    check(run_passes(wide_inputs(weight_width)), MACHINES["4x8"])
+    assert products_per_unit(16, weight_width) == Fraction(1, 2)
+
+
+def test_what_16_bit_inputs_are_not_for():
+    maker = Maker("wide", dyadic=False)
+    x = maker.builder.input("x", ir.TensorType((1, 4, 4, 4), ir.I16))
+    pooled = maker.op(ir.MaxPool((2, 2), (2, 2)), x)
+    padded = maker.builder.add(
+        ir.Conv2d(pads=(1, 1, 1, 1), x_zero=7), x, maker.builder.constant(np.ones((2, 3, 3, 4), np.int8), ir.I8)
+    )
+    graph = maker.build(pooled, maker.requantise(padded, depth=36))
+    config = replace(MACHINES["4x8"], result_width=16)
+    with pytest.raises(GraphError) as caught:
+        BitfusionTarget().check(run_passes(graph), config)
+    assert "it must read 8 bits at most, not i16" in str(caught.value)
+    assert "a padded convolution of 16-bit activations must have an x_zero of 0, not 7" in str(caught.value)

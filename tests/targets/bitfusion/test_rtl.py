@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.cases import CASES, Maker, inputs_of
 from tests.targets.bitfusion.machines import MACHINES
 from tests.targets.bitfusion.narrow import NarrowMaker
-from tests.targets.bitfusion.test_model import sums_of
+from tests.targets.bitfusion.test_model import sums_of, wide_inputs
 
 from gatewright.build import Build
 from gatewright.compile import compile
@@ -75,6 +75,11 @@ def test_results_wider_than_what_the_array_reads():
     build = build_of(sums_of(32), "4x8")
     check(build)
     check(build, "stalls", 2)
+
+
+@pytest.mark.parametrize("weight_width", WIDTHS)
+def test_inputs_of_16_bits_take_two_steps(weight_width):
+    check(build_of(wide_inputs(weight_width), "4x8"))
 
 
 @pytest.mark.slow

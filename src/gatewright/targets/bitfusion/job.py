@@ -49,7 +49,7 @@ def most_steps(config: FusionConfig, lanes: int) -> int:
 def slots_of(run_bytes: int, input_width: int, weight_width: int, config: FusionConfig) -> Slots:
     """The slots of fewest steps; each has one for every row, since each row reads its word in a step of its own."""
     lanes = lanes_of(weight_width)
-    unit = 3 if input_width == 6 else 1  # a word ends with a group
+    unit = {6: 3, 16: 2}.get(input_width, 1)  # a word ends with a group
     need, most = -(-run_bytes // lanes), most_steps(config, lanes) // unit * unit
     choices = []
     for words in range(-(-need // most), -(-need // config.rows) + 1):
@@ -113,9 +113,13 @@ def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> Fusion
     source, target = job.image.value, job.output.value
     wide = 8 * job.output.element_bytes
     width, output_width = widths.get(source, 8), widths.get(target, 8) if wide == 8 else wide
+    if job.image.element_bytes == 2:
+        width = 16
     x = _Scale(source, width)
     matrix = _matrix(job, config)
     weight_width, weights_signed = weight_format(matrix, composable=config.composable)
+    if width == 16:  # whose bytes take a step each, with one weight
+        weight_width = max(weight_width, 6)
     taps = replace(job.taps, segment_bytes=x(job.taps.segment_bytes), segment_step=x(job.taps.segment_step))
     slots = slots_of(taps.segment_bytes, width, weight_width, config)
     residual = job.tail.residual
@@ -150,6 +154,8 @@ class _Scale:
     width: int
 
     def __call__(self, elements: int) -> int:
+        if self.width > 8:  # in bytes already
+            return elements
         operands, size = group_of(self.width)
         groups, rest = divmod(elements, operands)
         if rest:
@@ -177,7 +183,7 @@ def _pad(job: Job, width: int, value: str) -> int:
     low = -(1 << (width - 1))
     if not low <= job.pad < -low:
         raise Misfit(value)
-    data = pack(np.full(4 if width != 8 else 1, job.pad), width)
+    data = pack(np.full(4 if width < 8 else 1, job.pad), width)
     return int.from_bytes(np.resize(data, 3).tobytes(), "little")
 
 
@@ -187,7 +193,7 @@ def _matrix(job: Job, config: FusionConfig) -> np.ndarray:
     tiles = job.weights.shape[0]
     whole = job.weights[:, :, : config.columns].astype(np.int64).transpose(0, 2, 1)
     runs = whole.reshape(tiles, config.columns, taps.rows, taps.segments, taps.words(feed) * feed)
-    return runs[..., : taps.segment_bytes]
+    return runs[..., : taps.segment_bytes // taps.element_bytes]
 
 
 def _chunks(matrix: np.ndarray, slots: Slots, widths: tuple[int, int], config: FusionConfig) -> np.ndarray:

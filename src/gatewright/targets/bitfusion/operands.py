@@ -49,4 +49,6 @@ def products_per_unit(input_width: int, weight_width: int) -> Fraction:
     8x8 1, 8x4 2, 4x4 4, 8x2 4, 4x2 8, 2x2 16; 6-bit inputs make it 4/3 of what 8-bit ones do: 6x6 4/3, 6x2 16/3.
     """
     check_pair(input_width, weight_width)
+    if input_width == 16:  # a byte a cycle
+        return Fraction(4, promoted(max(weight_width, 8)))
     return Fraction(8, 2 * slices(input_width)) * Fraction(8, promoted(weight_width))

@@ -36,7 +36,7 @@ def lanes_of(weight_width: int) -> int:
 
 def chunk_steps(input_width: int) -> int:
     """Steps that a chunk of weights lasts."""
-    return {8: 4, 6: 3, 4: 2, 2: 1}[input_width]
+    return {16: 8, 8: 4, 6: 3, 4: 2, 2: 1}[input_width]
 
 
 def chunk_bytes(weight_width: int) -> int:
@@ -93,6 +93,8 @@ def _chunk_order(input_width: int, weight_width: int) -> np.ndarray:
             order[byte] = 4 * (byte // 3) + byte % 3
         order[3 * lanes :] = 4 * np.arange(lanes) + 3
         return order
+    if input_width == 16:
+        return np.arange(count)
     products = count // chunk_steps(input_width)
     for weight in range(count):
         step, product = divmod(weight, products)
@@ -114,6 +116,8 @@ def step_weights(chunks: np.ndarray, widths: tuple[int, int], step: int, *, sign
         result[..., 0] = whole[..., step]
         result[..., 1:2] = pack(fourth, promoted(weight_width))
     else:
+        if input_width == 16:  # a step for each byte of an input
+            input_width, step = 8, step // 2
         size = CHUNK_BYTES // chunk_steps(input_width)
         result[..., :size] = whole[..., step * size : (step + 1) * size]
     return result

@@ -15,7 +15,9 @@ def _of_array(refuse: Predicate) -> Predicate:
     """An array machine's rule, asked for the parts that this machine shares with it."""
 
     def refuse_for(node: Node, graph: Graph, config: FusionConfig) -> str | None:
-        reason = refuse(node, graph, config.array()) or _weights(node, graph) or _post(node, graph)
+        reason = refuse(node, graph, config.array())
+        for own in (_weights, _post, _wide):
+            reason = reason or own(node, graph)
         return reason and reason.replace("activation_bytes", "ibuf_bytes").replace(" (activation_width)", "")
 
     return refuse_for
@@ -28,6 +30,20 @@ def _weights(node: Node, graph: Graph) -> str | None:
     low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
     if low < 0 and (low < -128 or high > 127):
         return f"weights must be within -128..127 or 0..255, not {low}..{high}"
+    return None
+
+
+def _wide(node: Node, graph: Graph) -> str | None:
+    """16-bit activations are for convolutions and products, and have no pad value but 0."""
+    if graph.is_constant(node.inputs[0]) or not 8 < graph.type_of(node.inputs[0]).dtype.width <= 16:
+        return None
+    producer = graph.producer(node.inputs[0])
+    if isinstance(node.op, ir.Reshape) or (producer and isinstance(producer.op, ir.Conv2d | ir.MatMul)):
+        return None
+    if not isinstance(node.op, ir.Conv2d | ir.MatMul):
+        return f"it must read 8 bits at most, not {graph.type_of(node.inputs[0]).dtype}"
+    if isinstance(node.op, ir.Conv2d) and any(node.op.pads) and node.op.x_zero:
+        return f"a padded convolution of 16-bit activations must have an x_zero of 0, not {node.op.x_zero}"
     return None
 
 

@@ -8,8 +8,11 @@ from gatewright.targets.bitfusion.hdl.unit import PAIR, STEP_BITS, FusionUnit
 
 __all__ = ["STEP_INPUT", "FusionArray", "FusionElement", "fusion_parameters"]
 
-STEP_INPUT = data.StructLayout({"bytes": STEP_BITS, "phase": 2, "pair": PAIR})
-"""What moves along a row: a step's inputs, and how to read them, so that a new pair follows the old one's last step."""
+STEP_INPUT = data.StructLayout({"bytes": STEP_BITS, "phase": 2, "pair": PAIR, "high": 1})
+"""What moves along a row: a step's inputs, and how to read them, so that a new pair follows the old one's last step.
+
+`high` marks the upper byte of a 16-bit input, which comes in a step of its own.
+"""
 
 
 class FusionElement(ProcessingElement):
@@ -24,7 +27,7 @@ class FusionElement(ProcessingElement):
             unit.inputs.eq(step.bytes),
             unit.weights.eq(weight),
         ]
-        return unit.sum
+        return Mux(step.high, unit.sum << 8, unit.sum)
 
 
 class FusionArray(Array):

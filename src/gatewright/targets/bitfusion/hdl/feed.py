@@ -33,7 +33,7 @@ class ChunkHead(wiring.Component):
         m = Module()
         whole = Signal(STEP_BITS)
         m.d.comb += whole.eq(Mux(self.info.packed_weights, self._unpacked(), self.chunk))
-        step = self.info.chunk_step
+        step = Mux(self.info.two_bytes, self.info.chunk_step[1:], self.info.chunk_step[:2])
         fourth = self._fourth(m, whole, step)
         with m.Switch(self.info.pair.input):
             with m.Case(InputCode.WIDTH_8):
@@ -136,7 +136,16 @@ class FusionFeed(wiring.Component):
                         m.d.comb += rest.eq(register >> 8 * lanes_of(width))
             m.d.sync += register.eq(Mux(load, word, rest))
             if self.config.composable:
-                m.d.comb += self.activation[row].eq(Cat(register[:STEP_BITS], self._phase(m, info, row), info.pair))
+                step = Signal(STEP_INPUT, name=f"step_{row}")
+                m.d.comb += [
+                    step.bytes.eq(register[:STEP_BITS]),
+                    step.phase.eq(self._phase(m, info, row)),
+                    step.pair.eq(info.pair),
+                    step.high.eq(info.two_bytes & info.chunk_step[0]),
+                    self.activation[row].eq(step),
+                ]
+                with m.If(info.two_bytes & ~info.chunk_step[0]):
+                    m.d.comb += step.pair.input_signed.eq(0)
             else:
                 m.d.comb += self.activation[row].eq(register[:8])
             if row + 1 < self.config.rows:
@@ -161,7 +170,7 @@ class FusionFeed(wiring.Component):
         for column in range(config.columns):
             whole = self.weight_data.word_select(column, 32)
             if not config.composable:
-                heads.append(whole.word_select(info.chunk_step, 8))
+                heads.append(whole.word_select(info.chunk_step[:2], 8))
                 continue
             m.submodules[f"head_{column}"] = head = ChunkHead()
             packed = self.weight_data[24 * column : 24 * (column + 1)]

@@ -145,17 +145,20 @@ class FusionSequencer(wiring.Component):
     def _weights(self, m: Module, setup: Value, step: Value, slot_end: Value) -> None:
         """Chunk after chunk, the same ones again for each tile of pixels of a filter tile."""
         state, config = self.state, self.config
-        chunk, chunk_end = Signal(2), Signal()
+        chunk, chunk_end = Signal(3), Signal()
         address, tile_address = Signal(_ADDRESS_WIDTH, reset_less=True), Signal(_ADDRESS_WIDTH, reset_less=True)
         following = Signal.like(address)
         packed = width_is(state.weight, 6) if config.composable else Const(0)
         pair = pair_of(m, state, config.composable)
         size = Mux(packed, config.columns * chunk_bytes(6), config.columns * chunk_bytes(8))
-        last_step = Signal(2)
+        last_step = Signal(3)
+        two_bytes = width_is(state.input, 16) if config.composable else Const(0)
         with m.Switch(pair.input):
             for code in InputCode:
                 with m.Case(code):
                     m.d.comb += last_step.eq(chunk_steps(int(code.name.removeprefix("WIDTH_"))) - 1)
+        with m.If(two_bytes):
+            m.d.comb += last_step.eq(chunk_steps(16) - 1)
         m.d.comb += [
             chunk_end.eq(step & ((chunk == last_step) | slot_end)),
             following.eq(address + size),
@@ -163,6 +166,7 @@ class FusionSequencer(wiring.Component):
             self.step.info.pair.eq(pair),
             self.step.info.chunk_step.eq(chunk),
             self.step.info.packed_weights.eq(packed),
+            self.step.info.two_bytes.eq(two_bytes),
         ]
         with m.If(step):
             m.d.sync += chunk.eq(Mux(chunk_end, 0, chunk + 1))
