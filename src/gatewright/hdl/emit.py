@@ -25,7 +25,8 @@ _Path = tuple[str | int, ...]
 _AXI_CHANNELS: frozenset[str | int] = frozenset({"aw", "w", "b", "ar", "r"})
 
 # Choices become plain `?:` (a parallel `casez` reads and lints worse), registers take `if (enable)` form, and aliases
-# of nets, of which Amaranth writes one per port of every child, disappear.
+# of nets, of which Amaranth writes one per port of every child, disappear. Enables and resets that registers share are
+# written once.
 _CLEAN_UP = """\
 read_rtlil design.il
 proc -norom
@@ -34,6 +35,7 @@ opt_expr
 opt_merge
 opt_clean -purge
 opt_dff -simple-dffe
+opt_merge
 opt_clean -purge
 write_verilog -noattr design.v
 """
