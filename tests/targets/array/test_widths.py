@@ -16,7 +16,7 @@ from gatewright.targets.generated.widths import choose_widths
 
 def _widths(case: str, **wish: int) -> tuple[int, ...]:
     graph = to_signed(run_passes(WIDE_CASES[case](WideMaker(case, dyadic=False))))
-    made = choose_widths(graph, GeneratedConfig(**wish))
+    made = choose_widths(graph, GeneratedConfig(**wish), graph.nodes)
     return made.activation_width, made.weight_width, made.result_width, made.accumulator_width, made.multiplier_width
 
 
@@ -79,7 +79,8 @@ def test_a_network_gets_the_widths_it_needs() -> None:
 def test_sums_are_as_wide_as_range_analysis_asks() -> None:
     """One bit less and the machine refuses the network."""
     case = WIDE_CASES["weights_of_16_bits"](WideMaker("sums", dyadic=False))
-    width = choose_widths(run_passes(case), GeneratedConfig()).accumulator_width
+    graph = run_passes(case)
+    width = choose_widths(graph, GeneratedConfig(), graph.nodes).accumulator_width
     values = {"weight_width": 16, "accumulator_width": width}
     compile(case, "systolic", values)
     with pytest.raises(GraphError, match=f"beyond the {width - 1} bits of the accumulator"):
