@@ -153,9 +153,9 @@ def test_buffers_too_small_for_a_block():
 def test_weights_that_no_unit_takes():
     maker = Maker("wide", dyadic=False)
     x = maker.input(1, 4, 4, 4)
-    weights = maker.builder.constant(np.array([-1, 200, 3, 4]).reshape(1, 1, 1, 4), ir.I16)
+    weights = maker.builder.constant(np.array([-1, 40000, 3, 4]).reshape(1, 1, 1, 4), ir.I32)
     graph = maker.build(maker.requantise(maker.builder.add(ir.Conv2d(), x, weights), depth=4))
-    with pytest.raises(GraphError, match=r"weights must be within -128\.\.127 or 0\.\.255, not -1\.\.200"):
+    with pytest.raises(GraphError, match=r"weights must be within -32768\.\.32767, not -1\.\.40000"):
         BitfusionTarget().check(run_passes(graph), FusionConfig())
 
 
@@ -177,13 +177,15 @@ def test_results_wider_than_what_the_array_reads(width):
         BitfusionTarget().check(run_passes(sums_of(width)), replace(MACHINES["4x8"], result_width=8))
 
 
-def wide_inputs(weight_width: int, *, pads=(1, 1, 1, 1)) -> ir.Graph:
+def wide_inputs(weight_width: int, *, pads=(1, 1, 1, 1), width: int = 16) -> ir.Graph:
     """A convolution of 16-bit inputs, and a narrow one behind it."""
-    maker = NarrowMaker("wide", (8, weight_width))
-    x = maker.builder.input("x", ir.TensorType((1, 6, 5, 7), ir.I16))
-    weights = maker._weights((9, 3, 3, 7))
+    maker = NarrowMaker("wide", (8, min(weight_width, 8)))
+    x = maker.builder.input("x", ir.TensorType((1, 6, 5, 7), ir.IntType(width)))
+    most = (1 << (weight_width - 1)) - 1
+    values = maker.random.integers(-most - 1, most + 1, (9, 3, 3, 7))
+    weights = maker.builder.constant(values, ir.IntType(weight_width))
     kind = ir.I8
-    shift = 8 + weight_width + 2
+    shift = width - 8 + weight_width + 2
     constants = (maker.builder.constant([1], ir.U32), maker.builder.constant([shift], ir.IntType(8, signed=False)))
     op = ir.Requantise(0, kind.min, kind.max, ir.Rounding.HALF_EVEN, kind)
     sums = maker.builder.add(ir.Conv2d(pads=pads), x, weights)
@@ -194,6 +196,27 @@ def wide_inputs(weight_width: int, *, pads=(1, 1, 1, 1)) -> ir.Graph:
 def test_inputs_of_16_bits_take_two_steps(weight_width):
     check(run_passes(wide_inputs(weight_width)), MACHINES["4x8"])
     assert products_per_unit(16, weight_width) == Fraction(1, 2)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_weights_of_16_bits_take_two_passes(width):
+    check(run_passes(wide_inputs(16, width=width)), MACHINES["4x8"])
+    assert products_per_unit(8, 16) == Fraction(1, 2)
+
+
+def widest() -> ir.Graph:
+    """Products of 16 x 16 bits, one a sum: more would not fit 32 bits."""
+    maker = NarrowMaker("widest", (8, 8))
+    x = maker.builder.input("x", ir.TensorType((1, 6, 5, 1), ir.I16))
+    weights = maker.builder.constant(np.array([-32768, 32767, -1, 255, 256]).reshape(5, 1, 1, 1), ir.I16)
+    constants = (maker.builder.constant([1], ir.U32), maker.builder.constant([16], ir.IntType(8, signed=False)))
+    op = ir.Requantise(0, -32768, 32767, ir.Rounding.HALF_EVEN, ir.I16)
+    return maker.build(maker.builder.add(op, maker.builder.add(ir.Conv2d(), x, weights), *constants))
+
+
+def test_products_of_16_x_16_bits():
+    check(run_passes(widest()), MACHINES["4x8"])
+    assert products_per_unit(16, 16) == Fraction(1, 4)
 
 
 def test_what_16_bit_inputs_are_not_for():

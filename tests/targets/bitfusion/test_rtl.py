@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.cases import CASES, Maker, inputs_of
 from tests.targets.bitfusion.machines import MACHINES
 from tests.targets.bitfusion.narrow import NarrowMaker
-from tests.targets.bitfusion.test_model import sums_of, wide_inputs
+from tests.targets.bitfusion.test_model import sums_of, wide_inputs, widest
 
 from gatewright.build import Build
 from gatewright.compile import compile
@@ -80,6 +80,15 @@ def test_results_wider_than_what_the_array_reads():
 @pytest.mark.parametrize("weight_width", WIDTHS)
 def test_inputs_of_16_bits_take_two_steps(weight_width):
     check(build_of(wide_inputs(weight_width), "4x8"))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_weights_of_16_bits_take_two_passes(width):
+    check(build_of(wide_inputs(16, width=width), "4x8"))
+
+
+def test_products_of_16_x_16_bits():
+    check(build_of(widest(), "4x8"))
 
 
 @pytest.mark.slow

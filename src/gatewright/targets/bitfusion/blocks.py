@@ -95,6 +95,7 @@ _REGISTERS: dict[Register, Shape] = {
     Register.PAD: unsigned(24),
     Register.SLOT: unsigned(10),
     Register.LAST_COLUMNS: unsigned(7),
+    Register.WEIGHT_HIGH: unsigned(1),
     Register.ROUNDING: unsigned(2),
     **dict.fromkeys((Register.ZERO, Register.LOW, Register.HIGH), _BOUND),
     Register.NEGATIVE_SHIFT: unsigned(5),

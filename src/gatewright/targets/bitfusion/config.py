@@ -109,13 +109,12 @@ class FusionConfig:
     def array(self) -> ArrayConfig:
         """The parts that this machine shares with the array machines, in their terms.
 
-        Units take weights of 8 bits with or without a sign: for the shared compiler, 9 bits. They take
-        inputs of 16 bits a byte at a time.
+        Units take operands of 16 bits a byte at a time.
         """
         names = set(ArrayConfig.names()) & set(self.names())
         return ArrayConfig(
             activation_width=16 if self.composable else 8,
-            weight_width=9 if self.composable else 8,
+            weight_width=16 if self.composable else 8,
             activation_bytes=self.ibuf_bytes,
             weight_bytes=self.wbuf_bytes,
             output_bytes=self.obuf_bytes,

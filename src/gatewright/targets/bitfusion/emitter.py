@@ -104,7 +104,7 @@ class FusionEmitter(Writer):
     def _job(self, key: tuple[int, int], job: FusionJob, plan: LayerPlan) -> None:
         room = self.fusion.wbuf_bytes
         depth_bytes = job.weights[0].nbytes
-        for tile in self._tiles(job, plan, few=depth_bytes > room):
+        for tile in self._tiles(job, plan, few=depth_bytes > room or job.widths[1] > 8):
             short = tile_pixels(job.shape, tile) <= self.fusion.rows
             self._tile(key, job, tile, plan, split=depth_bytes > room or (depth_bytes > room // 8 and short))
 
@@ -349,7 +349,8 @@ class FusionEmitter(Writer):
             fields[f"dy{row}"] = taps.row_step
         return fields | {
             "input": job.widths[0] | SIGNED,
-            "weight": job.widths[1] | SIGNED * job.weights_signed,
+            "weight": min(job.widths[1], 8) | SIGNED * (job.weights_signed and (job.widths[1] <= 8 or part.high)),
+            "weight_high": int(part.high),
             "slot": slots.steps,
             "pad": job.pad,
             "row_bytes": source.row_bytes,

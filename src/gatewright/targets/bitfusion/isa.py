@@ -82,6 +82,7 @@ class Register(IntEnum):
     PAD = 15
     SLOT = 16  # steps that a word of taps lasts
     LAST_COLUMNS = 17  # filters of the last filter tile
+    WEIGHT_HIGH = 18  # weights are the upper bytes of 16-bit ones
     # the post unit, as `targets.array.isa.CONFIG_POST` has it
     ROUNDING = 32
     ZERO = 33

@@ -48,7 +48,7 @@ def most_steps(config: FusionConfig, lanes: int) -> int:
 
 def slots_of(run_bytes: int, input_width: int, weight_width: int, config: FusionConfig) -> Slots:
     """The slots of fewest steps; each has one for every row, since each row reads its word in a step of its own."""
-    lanes = lanes_of(weight_width)
+    lanes = lanes_of(min(weight_width, 8))
     unit = {6: 3, 16: 2}.get(input_width, 1)  # a word ends with a group
     need, most = -(-run_bytes // lanes), most_steps(config, lanes) // unit * unit
     choices = []
@@ -99,6 +99,8 @@ def weight_format(weights: np.ndarray, *, composable: bool) -> tuple[int, bool]:
     low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
     signed = low < 0
     bits = max(low.bit_length() if low >= 0 else (-low - 1).bit_length(), high.bit_length()) + signed
+    if bits > 8:
+        return 16, True  # two passes: of the lower bytes, which have no sign, and of the upper ones
     return (2 * slices(bits), signed) if composable else (8, True)
 
 
@@ -139,7 +141,7 @@ def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> Fusion
         slots=slots,
         widths=(width, weight_width),
         weights_signed=weights_signed,
-        weights=_chunks(matrix, slots, (width, weight_width), config),
+        weights=_passes(matrix, slots, (width, weight_width)),
         pad=_pad(job, width, source),
         output_width=output_width,
         residual_width=widths.get(residual, 8) if residual else 8,
@@ -196,7 +198,14 @@ def _matrix(job: Job, config: FusionConfig) -> np.ndarray:
     return runs[..., : taps.segment_bytes // taps.element_bytes]
 
 
-def _chunks(matrix: np.ndarray, slots: Slots, widths: tuple[int, int], config: FusionConfig) -> np.ndarray:
+def _passes(matrix: np.ndarray, slots: Slots, widths: tuple[int, int]) -> np.ndarray:
+    """The chunks of the weights; of 16-bit ones, those of the lower bytes and then those of the upper ones."""
+    if widths[1] <= 8:
+        return _chunks(matrix, slots, widths)
+    return np.concatenate([_chunks(part, slots, (widths[0], 8)) for part in (matrix & 255, matrix >> 8)], axis=1)
+
+
+def _chunks(matrix: np.ndarray, slots: Slots, widths: tuple[int, int]) -> np.ndarray:
     """Weights as they lie in the weight buffer: [filter tiles, words of taps, chunks x columns x bytes of a chunk]."""
     tiles, columns, rows, runs, elements = matrix.shape
     operands, size = group_of(widths[0])

@@ -116,6 +116,7 @@ class Machine:
         operands = unchunk(chunks, width, weight, signed=bool(s["weight"] & SIGNED))
         group, bytes_of = group_of(width)
         used = operands[..., : word_bytes(s) // bytes_of * group]
+        used = used << 8 * s["weight_high"]
         return np.ascontiguousarray(used.reshape(tiles, config.columns, -1).transpose(0, 2, 1))
 
     def _sums(self, pixels: np.ndarray, taps: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -132,7 +133,8 @@ class Machine:
         group, bytes_of = group_of(width)
         operands = unpack(data, width, size // bytes_of * group, signed=bool(s["input"] & SIGNED))
         flat = operands.reshape(len(pixels), -1)
-        exact = np.float32 if flat.shape[1] << 16 < 1 << 24 else np.float64
+        narrow = width <= 8 and not s["weight_high"]
+        exact = np.float32 if narrow and flat.shape[1] << 16 < 1 << 24 else np.float64
         return np.rint(np.matmul(flat.astype(exact), weights.astype(exact))).astype(np.int64)
 
     # The post unit.

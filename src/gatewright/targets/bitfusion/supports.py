@@ -16,21 +16,11 @@ def _of_array(refuse: Predicate) -> Predicate:
 
     def refuse_for(node: Node, graph: Graph, config: FusionConfig) -> str | None:
         reason = refuse(node, graph, config.array())
-        for own in (_weights, _post, _wide):
+        for own in (_post, _wide):
             reason = reason or own(node, graph)
         return reason and reason.replace("activation_bytes", "ibuf_bytes").replace(" (activation_width)", "")
 
     return refuse_for
-
-
-def _weights(node: Node, graph: Graph) -> str | None:
-    if not isinstance(node.op, ir.Conv2d | ir.MatMul):
-        return None
-    weights = graph.constant(node.inputs[1]).array
-    low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
-    if low < 0 and (low < -128 or high > 127):
-        return f"weights must be within -128..127 or 0..255, not {low}..{high}"
-    return None
 
 
 def _wide(node: Node, graph: Graph) -> str | None:
@@ -63,7 +53,7 @@ SUPPORT = Support(
             rule.operator,
             rule.runs,
             tuple(
-                text.replace("activation_bytes", "ibuf_bytes").replace("within weight_width", "of 8 bits at most")
+                text.replace("activation_bytes", "ibuf_bytes").replace("within weight_width", "of 16 bits at most")
                 for text in rule.conditions
             ),
             _of_array(rule.refuse),

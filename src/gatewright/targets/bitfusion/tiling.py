@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gatewright.errors import ConfigError
@@ -28,6 +28,7 @@ class WordBlock:
     dy: int
     dx: int
     start: int
+    high: bool = False  # of the upper bytes of 16-bit weights
 
     @property
     def count(self) -> int:
@@ -177,7 +178,11 @@ def filter_blocks(job: FusionJob, room: int) -> list[tuple[int, int]]:
 
 def word_blocks(job: FusionJob, room: int) -> list[WordBlock]:
     """The words of taps in blocks whose weights, for one filter tile, take at most `room` bytes."""
-    return list(_word_blocks(job, room))
+    blocks = list(_word_blocks(job, room))
+    if job.widths[1] <= 8:
+        return blocks
+    half = job.weights.shape[1] // 2
+    return [*blocks, *(replace(block, start=half + block.start, high=True) for block in blocks)]
 
 
 def _word_blocks(job: FusionJob, room: int) -> Iterator[WordBlock]:

@@ -8,10 +8,10 @@ from gatewright.targets.bitfusion.hdl.unit import PAIR, STEP_BITS, FusionUnit
 
 __all__ = ["STEP_INPUT", "FusionArray", "FusionElement", "fusion_parameters"]
 
-STEP_INPUT = data.StructLayout({"bytes": STEP_BITS, "phase": 2, "pair": PAIR, "high": 1})
+STEP_INPUT = data.StructLayout({"bytes": STEP_BITS, "phase": 2, "pair": PAIR, "high": 2})
 """What moves along a row: a step's inputs, and how to read them, so that a new pair follows the old one's last step.
 
-`high` marks the upper byte of a 16-bit input, which comes in a step of its own.
+`high` counts the operands of 16 bits of which these are the upper bytes; each byte comes in a step of its own.
 """
 
 
@@ -27,7 +27,7 @@ class FusionElement(ProcessingElement):
             unit.inputs.eq(step.bytes),
             unit.weights.eq(weight),
         ]
-        return Mux(step.high, unit.sum << 8, unit.sum)
+        return Mux(step.high[1], unit.sum << 16, Mux(step.high[0], unit.sum << 8, unit.sum))
 
 
 class FusionArray(Array):

@@ -141,7 +141,7 @@ class FusionFeed(wiring.Component):
                     step.bytes.eq(register[:STEP_BITS]),
                     step.phase.eq(self._phase(m, info, row)),
                     step.pair.eq(info.pair),
-                    step.high.eq(info.two_bytes & info.chunk_step[0]),
+                    step.high.eq((info.two_bytes & info.chunk_step[0]) + info.weight_high),
                     self.activation[row].eq(step),
                 ]
                 with m.If(info.two_bytes & ~info.chunk_step[0]):

@@ -167,6 +167,7 @@ class FusionSequencer(wiring.Component):
             self.step.info.chunk_step.eq(chunk),
             self.step.info.packed_weights.eq(packed),
             self.step.info.two_bytes.eq(two_bytes),
+            self.step.info.weight_high.eq(state.weight_high),
         ]
         with m.If(step):
             m.d.sync += chunk.eq(Mux(chunk_end, 0, chunk + 1))
