@@ -104,7 +104,7 @@ class FusionEmitter(Writer):
     def _job(self, key: tuple[int, int], job: FusionJob, plan: LayerPlan) -> None:
         room = self.fusion.wbuf_bytes
         depth_bytes = job.weights[0].nbytes
-        for tile in self._tiles(job, plan, few=depth_bytes > room or job.widths[1] > 8):
+        for tile in self._tiles(job, plan, few=self._few(job)):
             short = tile_pixels(job.shape, tile) <= self.fusion.rows
             self._tile(key, job, tile, plan, split=depth_bytes > room or (depth_bytes > room // 8 and short))
 
@@ -118,12 +118,16 @@ class FusionEmitter(Writer):
         stage = plan.stage.size // (2 if shape.tail.residual else 1)
         return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.fusion, few=few)
 
-    @staticmethod
-    def _stores_rows(job: FusionJob, plan: LayerPlan) -> bool:
+    def _few(self, job: FusionJob) -> bool:
+        """Whether a tile is computed in several parts, so that its partial sums must stay in the array."""
+        return job.weights[0].nbytes > self.fusion.wbuf_bytes or job.widths[1] > 8
+
+    def _stores_rows(self, job: FusionJob, plan: LayerPlan) -> bool:
         """Whether tiles of whole rows are dense parts of an output that goes to memory from the output buffer."""
         out, shape = job.shape.output, job.shape
         dense = out.pixel_bytes == job.filter_bytes and out.row_bytes == shape.row_pixels * out.pixel_bytes
-        return plan.to_memory and out.value in plan.output and dense and out.value not in plan.activation
+        whole_rows = dense and not self._few(job)
+        return plan.to_memory and out.value in plan.output and whole_rows and out.value not in plan.activation
 
     # One tile.
 
