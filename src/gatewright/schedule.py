@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,8 +13,11 @@ import numpy as np
 
 from gatewright import ir
 from gatewright.compile import load
-from gatewright.errors import ConfigError, GraphError
+from gatewright.errors import ConfigError, GraphError, ProgramError
+from gatewright.frontends.models import read_model
 from gatewright.inputs import read_inputs
+from gatewright.quantize import QuantiseOptions
+from gatewright.quantize import quantise as quantise_network
 from gatewright.targets.bitfusion.conv import (
     Buffers,
     Convolution,
@@ -26,10 +30,12 @@ from gatewright.targets.bitfusion.conv import (
 from gatewright.targets.bitfusion.interpreter import interpret
 from gatewright.targets.bitfusion.isa import format_text
 from gatewright.targets.bitfusion.listing import format_listing, parse_listing
+from gatewright.targets.bitfusion.operands import slices
 
 __all__ = ["conv_command", "simulate_command"]
 
 _BRIGHTEST = 255  # of an 8-bit image
+_MOST_VALUES = 1 << 26  # of an image or a kernel: they are kept in memory
 _KERNEL = {"truncate": 127, "saturate": 63}  # a kernel that nobody gave
 
 
@@ -58,18 +64,22 @@ def _parser() -> _Parser:
     )
     for name, size, of in (("ibuf", 128, "unit"), ("wbuf", 128, "unit"), ("obuf", 1024, "column")):
         parser.add_argument(f"--{name}_size", type=int, default=size, metavar="N", help=f"bytes a {of}; default {size}")
-    parser.add_argument("--input_quant", type=int, default=8, metavar="BITS", help="2, 4, 6 or 8; default 8")
-    parser.add_argument("--weight_quant", type=int, default=8, metavar="BITS", help="2, 4, 6 or 8; default 8")
+    for operand in ("input", "weight"):
+        bits = "2, 4, 6 or 8; default 8 (--from: the layer's)"
+        parser.add_argument(f"--{operand}_quant", type=int, metavar="BITS", help=bits)
     parser.add_argument(
         "--quantize", choices=tuple(_KERNEL), help="reading of 8-bit values; default truncate (--from: saturate)"
     )
     parser.add_argument("--mapping", choices=("seed", "fused"), default="seed", help="default seed")
-    parser.add_argument("--image", type=Path, metavar="X.npy", help="values of the image, 8 bits; default 255")
-    parser.add_argument("--kernel", type=Path, metavar="W.npy", help="values of the kernel, 8 bits; default 127 or 63")
+    parser.add_argument("--image", type=Path, metavar="X.npy", help="values (and shape) of the image, 8 bits")
+    parser.add_argument("--kernel", type=Path, metavar="W.npy", help="values (and shape) of the kernel, 8 bits")
     parser.add_argument(
         "--from", dest="model", type=Path, metavar="MODEL", help="take shapes and kernel from a network"
     )
-    parser.add_argument("--layer", metavar="NAME", help="the layer of MODEL")
+    parser.add_argument("--layer", metavar="NAME", help="the convolution or product of MODEL")
+    parser.add_argument(
+        "--calibrate", metavar="X.npy", action="append", help="typical inputs, to quantise a MODEL in floating point"
+    )
     parser.add_argument("--simulate", action="store_true", help="run the instructions; print input, kernel and output")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write instructions and data")
     return parser
@@ -92,7 +102,11 @@ def conv_command(arguments: Sequence[str]) -> Iterator[str]:
 
 def simulate_command(file: Path) -> Iterator[str]:
     """Lines to print: what running the instructions of a file takes and gives."""
-    made = parse_listing(file.read_text())
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ProgramError(f"{file} must be text, as `gatewright bitfusion conv -o FILE` writes it") from None
+    made = parse_listing(text)
     outputs, usage = interpret(made)
     yield from usage.lines()
     yield from _values(made, outputs)
@@ -116,72 +130,119 @@ def _values(made: Schedule, outputs: np.ndarray) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Layer:
-    """What a network says of a convolution: shapes [N, C, H, W] and [K, C, R, S], and how windows lie."""
+    """What a network says of a layer: shapes [N, C, H, W] and [K, C, R, S], how windows lie, widths of operands."""
 
     image_shape: tuple[int, ...]
     kernel: np.ndarray
-    pads: tuple[int, int, int, int]
-    stride: tuple[int, int]
+    widths: tuple[int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    stride: tuple[int, int] = (1, 1)
 
 
 def _problem(given: argparse.Namespace) -> Convolution:
     if (given.model is None) != (given.layer is None):
         raise ConfigError("--from and --layer must be given together")
-    layer = _from_network(given.model, given.layer) if given.model is not None else None
-    how: Quantisation = given.quantize or ("truncate" if layer is None else "saturate")
-    if layer is None:
-        padding, stride = given.padding or 0, 1 if given.stride is None else given.stride
-        if padding < 0:
-            raise ConfigError(f"padding must be at least 0, not {padding}")
-        pads, strides = (padding,) * 4, (stride, stride)
-        image = _values_of(given.image, _shape("input_image_shape", given.input_image_shape, (10, 28, 28)), _BRIGHTEST)
-        kernel = _values_of(given.kernel, _shape("kernel_shape", given.kernel_shape, (3, 3, 3)), _KERNEL[how])
-    else:
-        for name in ("input_image_shape", "kernel_shape", "padding", "stride", "kernel"):
-            if getattr(given, name) is not None:
-                raise ConfigError(f"--{name} must not be given with --from, which says it")
-        pads, strides, kernel = layer.pads, layer.stride, layer.kernel
-        image = _values_of(given.image, layer.image_shape, _BRIGHTEST)
-    top, left, bottom, right = pads
-    images = quantise(image, given.input_quant, how, weights=False)
-    return Convolution(
-        images=np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right))),
-        kernels=quantise(kernel, given.weight_quant, how, weights=True),
-        input_width=given.input_quant,
-        weight_width=given.weight_quant,
-        weights_signed=how == "saturate",
-        stride=strides,
+    if given.model is None:
+        return _free_problem(given)
+    for name in ("input_image_shape", "kernel_shape", "padding", "stride", "kernel"):
+        if getattr(given, name) is not None:
+            raise ConfigError(f"--{name} must not be given with --from, which says it")
+    layer = _from_network(given)
+    image = _values_of("image", given.image, layer.image_shape, _BRIGHTEST)
+    return _convolution(given, layer, image, given.quantize or "saturate")
+
+
+def _widths(given: argparse.Namespace, default: tuple[int, int]) -> tuple[int, int]:
+    """Of input and weights."""
+    return (
+        default[0] if given.input_quant is None else given.input_quant,
+        default[1] if given.weight_quant is None else given.weight_quant,
     )
 
 
-def _shape(name: str, given: Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    """Four numbers; three are images (or kernels) of one channel."""
-    shape = tuple(given or default)
+def _free_problem(given: argparse.Namespace) -> Convolution:
+    """What options and files say, without a network."""
+    if given.calibrate is not None:
+        raise ConfigError("--calibrate must be given with --from, a network in floating point")
+    how: Quantisation = given.quantize or "truncate"
+    padding, stride = given.padding or 0, 1 if given.stride is None else given.stride
+    if padding < 0:
+        raise ConfigError(f"padding must be at least 0, not {padding}")
+    image_shape = _shape("input_image_shape", given.input_image_shape, given.image, (10, 28, 28))
+    kernel_shape = _shape("kernel_shape", given.kernel_shape, given.kernel, (3, 3, 3))
+    image = _values_of("image", given.image, image_shape, _BRIGHTEST)
+    kernel = _values_of("kernel", given.kernel, kernel_shape, _KERNEL[how])
+    layer = _Layer(image_shape, kernel, (8, 8), (padding,) * 4, (stride, stride))
+    return _convolution(given, layer, image, how)
+
+
+def _convolution(given: argparse.Namespace, layer: _Layer, image: np.ndarray, how: Quantisation) -> Convolution:
+    input_width, weight_width = _widths(given, layer.widths)
+    top, left, bottom, right = layer.pads
+    images = quantise(image, input_width, how, weights=False)
+    return Convolution(
+        images=np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right))),
+        kernels=quantise(layer.kernel, weight_width, how, weights=True),
+        input_width=input_width,
+        weight_width=weight_width,
+        weights_signed=how == "saturate",
+        stride=layer.stride,
+    )
+
+
+def _shape(name: str, given: Sequence[int] | None, file: Path | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Four numbers; three are images (or kernels) of one channel. Those of the file where none are given."""
+    shape = tuple(given or (default if file is None else _read(file).shape))
     if len(shape) not in (3, 4) or min(shape) < 1:
-        raise ConfigError(f"{name} must be three or four numbers of at least 1, not {' '.join(map(str, shape))}")
+        numbers = " ".join(map(str, shape))
+        raise ConfigError(f"{name} must be three or four numbers of at least 1, not {numbers or 'none'}")
+    if prod(shape) > _MOST_VALUES:
+        raise ConfigError(f"{name} must be of {_MOST_VALUES} values at most, not {prod(shape)}")
     return shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
 
 
-def _values_of(file: Path | None, shape: tuple[int, ...], filler: int) -> np.ndarray:
+def _read(file: Path) -> np.ndarray:
+    array = read_inputs([str(file)])
+    return array[0] if isinstance(array, list) else next(iter(array.values()))
+
+
+def _values_of(name: str, file: Path | None, shape: tuple[int, ...], filler: int) -> np.ndarray:
+    """Values [N, C, H, W]; a file may leave out a single channel."""
     if file is None:
         return np.full(shape, filler, np.int64)
-    array = read_inputs([str(file)])
-    values = array[0] if isinstance(array, list) else next(iter(array.values()))
-    if values.size != int(np.prod(shape)):
-        raise ConfigError(f"{file} must hold {' x '.join(map(str, shape))} values, not {values.shape}")
+    values = _read(file)
+    grey = (shape[0], *shape[2:]) if shape[1] == 1 else shape
+    if values.shape not in (shape, grey):
+        raise ConfigError(f"the {name} must be of shape {_by(shape)}, not {_by(values.shape)} as in {file}")
     return values.reshape(shape)
 
 
-def _from_network(model: Path, name: str) -> _Layer:
-    graph = load(model)
-    convolutions = {node.name: node for node in graph.nodes if isinstance(node.op, ir.Conv2d)}
-    if name not in convolutions:
-        raise GraphError(f"{model} must have a convolution {name!r}; it has {', '.join(convolutions) or 'none'}")
-    node = convolutions[name]
-    op = node.op
-    assert isinstance(op, ir.Conv2d)
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "one number"
+
+
+def _from_network(given: argparse.Namespace) -> _Layer:
+    graph = _graph(given)
+    layers = {node.name: node for node in graph.nodes if isinstance(node.op, ir.Conv2d | ir.MatMul)}
+    if given.layer not in layers:
+        names = ", ".join(layers) or "none"
+        raise GraphError(f"{given.model} must have a convolution or product {given.layer!r}; it has {names}")
+    node = layers[given.layer]
+    x, op, weights = graph.type_of(node.inputs[0]), node.op, graph.constant(node.inputs[1])
+    widths = (2 * slices(x.dtype.width), 2 * slices(weights.type.dtype.width))
+    kernel = weights.array.astype(np.int64)
+    if not isinstance(op, ir.Conv2d):
+        return _Layer((prod(x.shape[:-1]), x.shape[-1], 1, 1), kernel[:, :, None, None], widths)
     if op.groups != 1 or op.dilations != (1, 1):
-        raise GraphError(f"{name!r} must have one group and no dilation, not {op.groups} and {op.dilations}")
-    batch, height, width, channels = graph.type_of(node.inputs[0]).shape
-    kernel = graph.constant(node.inputs[1]).array.astype(np.int64).transpose(0, 3, 1, 2)
-    return _Layer((batch, channels, height, width), kernel, op.pads, op.strides)
+        raise GraphError(f"{given.layer!r} must have one group and no dilation, not {op.groups} and {op.dilations}")
+    batch, height, width, channels = x.shape
+    return _Layer((batch, channels, height, width), kernel.transpose(0, 3, 1, 2), widths, op.pads, op.strides)
+
+
+def _graph(given: argparse.Namespace) -> ir.Graph:
+    """The network; one in floating point with the layer at the widths that are asked for."""
+    if given.calibrate is None:
+        return load(given.model)
+    samples = read_inputs(given.calibrate)
+    options = QuantiseOptions(layers={given.layer: _widths(given, (8, 8))})
+    return quantise_network(read_model(given.model), samples if isinstance(samples, dict) else samples[0], options)[0]
