@@ -269,6 +269,8 @@ class _Request:
 
     def _choose(self, loss: float, options: QuantiseOptions | None) -> QuantiseOptions:
         """The options with widths chosen for each layer, which are shown beside the command's own output."""
+        if not 0 <= loss <= 1:
+            raise ConfigError(f"--max-loss must be a share from 0 to 1, such as 0.01 for 1 %, not {loss:g}")
         labels = None if self.labels is None else _read_labels(self.labels)
         model, samples, budget = read_model(self.model), self._samples(), WidthBudget(loss)
         config = _read_config(self.config, self.settings)

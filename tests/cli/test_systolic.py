@@ -65,6 +65,14 @@ def test_labels_are_for_a_choice(capsys, samples, tmp_path):
     assert (status, err) == (2, "error: --labels must be given with --max-loss\n")
 
 
+@pytest.mark.parametrize("loss", ["-0.1", "2", "nan"])
+def test_a_loss_is_a_share(capsys, samples, tmp_path, loss):
+    options = ["--calibrate", samples, "--max-loss", loss]
+    status, _, err = run(capsys, "compile", LENET, "--target", "systolic", *options, "-o", tmp_path / "b")
+    assert status == 2
+    assert f"--max-loss must be a share from 0 to 1, such as 0.01 for 1 %, not {loss}" in err
+
+
 def test_a_pretrained_network(capsys, shared_models):
     model = shared_models / "mlperf_tiny" / "resnet8_int8.onnx"
     status, out, _ = run(capsys, "verify", model, "--target", "systolic", "--json")
