@@ -151,11 +151,11 @@ def test_pins_must_be_ports(core):
 @pytest.mark.parametrize("config", [{}, {"register_map": "1.0", "reset_polarity": "high", "maxi_datawidth": 128}])
 def test_accelerators_are_packaged_whole(config, schema, tmp_path):
     x = ng.placeholder(ng.int8, (1, 4), name="x")
-    accelerator = ng.to_veriloggen(ng.relu(x, name="y"), "small", config, silent=True)
+    accelerator = ng.to_veriloggen(ng.relu(x, name="y"), "little", config, silent=True)
     path = accelerator.to_ipxact("package", tmp_path) / "component.xml"
     schema.assertValid(etree.parse(str(path)))
     root = ElementTree.parse(path).getroot()
-    ports = Outline(accelerator.verilog).module("small").ports
+    ports = Outline(accelerator.verilog).module("little").ports
     mapped = [name.text for name in root.iterfind(".//s:physicalPort/s:name", SPIRIT)]
     assert sorted(mapped) == sorted(port.name for port in ports)
     names = {name.text for name in root.iterfind(".//s:register/s:name", SPIRIT)}
