@@ -43,6 +43,7 @@ class GeneratedTarget(Target[GeneratedConfig]):
     def lower(self, graph: Graph, config: GeneratedConfig) -> Program:
         chosen = choose(graph, replace(config, program_bytes=0, program_digest="", unsigned_regions=0))
         program = lower(graph, chosen.array(), self.name, rom=True)
+        chosen.expect_room(program)
         code = program.code
         digest = hashlib.sha256(code).hexdigest()[:16]
         unsigned = sum(1 << region for region in {b.region for b in (*program.inputs, *program.outputs) if b.unsigned})

@@ -84,6 +84,9 @@ class BoundaryConfig:
         if self.offchipram_chunk_bytes < word or self.offchipram_chunk_bytes % word:
             have = self.offchipram_chunk_bytes
             raise ConfigError(f"offchipram_chunk_bytes must be a multiple of {word} (bus_bits), not {have}")
+        if self.default_global_addr_offset % word:
+            have = self.default_global_addr_offset
+            raise ConfigError(f"default_global_addr_offset must be a multiple of {word} (bus_bits), not {have}")
         self.pins()
 
     @property
@@ -114,6 +117,14 @@ class BoundaryConfig:
     def default_placement(self, program: Program) -> tuple[tuple[int, ...], int]:
         """Where each region lies from GLOBAL_OFFSET on while BASE is as after reset; and the bytes of all."""
         return default_bases([region.size for region in program.memory_regions], self.offchipram_chunk_bytes)
+
+    def expect_room(self, program: Program) -> None:
+        """Raise `ConfigError` unless the address pins reach all regions as they lie after reset."""
+        _, size = self.default_placement(program)
+        bits = (self.default_global_addr_offset + size - 1).bit_length()
+        if bits > self.maxi_addrwidth:
+            have = self.maxi_addrwidth
+            raise ConfigError(f"maxi_addrwidth must be at least {bits} for {size} bytes of memory, not {have}")
 
     def registers(self, program: Program) -> RegisterMap:
         """The register map of the machine for a program."""

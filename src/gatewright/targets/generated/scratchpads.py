@@ -94,6 +94,9 @@ def _splits(wish: GeneratedConfig) -> Iterator[GeneratedConfig]:
     sizes = [1 << bit for bit in range(_LEAST.bit_length() - 1, _MOST.bit_length()) if 1 << bit <= room]
     given = [[getattr(wish, name)] if getattr(wish, name) else sizes for name in SCRATCHPADS[:3]]
     fitting = {split for split in product(*given) if sum(split) <= room} or {next(product(*given))}
+    least = parameters + min(map(sum, fitting))
+    if not all(getattr(wish, name) for name in SCRATCHPADS) and least > wish.memory_bytes:
+        raise ConfigError(f"memory_bytes must be at least {least}, not {wish.memory_bytes}")
     for split in sorted(fitting, key=lambda split: (max(split), split)):
         grown = (tuple(2 * size if at == place else size for at, size in enumerate(split)) for place in range(3))
         if not any(other in fitting for other in grown):
