@@ -238,7 +238,7 @@ def test_progress_is_printed(capsys):
     ("arguments", "message"),
     [
         (({},), "input_scale_factors must have a number for placeholder 'x'"),
-        (({"x": 0},), r"scale factor of placeholder 'x' must be positive, not 0\.0"),
+        (({"x": 0},), r"scale factor of placeholder 'x' must be a positive number, not 0"),
         (([64],), r"input_factors must be a mapping by name, not \[64\]"),
         (({"x": 1}, None, None, None, 0), "num_samples must be at least 1, not 0"),
         (

@@ -83,7 +83,10 @@ class Accelerator:
     def to_verilog(self, filename: str | Path | None = None) -> str:
         """All modules, also written to a file if one is given."""
         if filename is not None:
-            Path(filename).write_text(self.verilog)
+            try:
+                Path(filename).write_text(self.verilog)
+            except OSError as error:
+                raise ArgumentError(f"filename must be one that can be written: {error}") from error
         return self.verilog
 
     def to_ipxact(self, ipname: str | None = None, folder: Path | str = ".") -> Path:

@@ -163,6 +163,10 @@ class sigmoid(Activation):
         self.lut_addrwidth = min(self.lut_addrwidth, width) if width < 8 else self.lut_addrwidth
         if not 2 <= self.lut_addrwidth < ir.MAX_LUT_WIDTH:
             raise ArgumentError(f"lut_addrwidth must be 2..{ir.MAX_LUT_WIDTH - 1}, not {self.lut_addrwidth!r}")
+        for name in ("lut_clip", "range_rate"):
+            number = getattr(self, name)
+            if not isinstance(number, int | float) or not number > 0:
+                raise ArgumentError(f"{name} must be a positive number, not {number!r}")
 
     @property
     def greatest(self) -> int:

@@ -80,6 +80,8 @@ def parse_config(config: Mapping[str, Any] | None) -> NgConfig:
 
     `axi_width` is another name of `maxi_datawidth`.
     """
+    if not isinstance(config, Mapping | None):
+        raise ConfigError(f"config must be a mapping of keys to values, not {config!r}")
     given = {name: value for name, value in (config or {}).items() if name not in _IGNORED}
     if "axi_width" in given:
         width = given.pop("axi_width")

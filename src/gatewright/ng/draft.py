@@ -15,7 +15,7 @@ from gatewright.errors import DataError
 from gatewright.ng.dtypes import dtype_info, int32
 from gatewright.ng.errors import ArgumentError
 from gatewright.ng.memory import ram_width
-from gatewright.ng.records import Numeric, Operator
+from gatewright.ng.records import Numeric, Operator, as_array
 from gatewright.ng.storage import Immediate, Storage, placeholder
 
 _LEAST_BUS = 32  # bits that rows are aligned to in every case
@@ -181,7 +181,7 @@ class Draft:
 
 def as_integers(value: Any, record: Numeric, dtype: dtype_info) -> np.ndarray:
     """Numbers as integers of the record's shape and type; raises `DataError` where they are something else."""
-    array = np.asarray(value)
+    array = as_array(value, record)
     if array.dtype.kind == "f" and np.array_equal(np.rint(array), array):
         array = array.astype(np.int64)
     if array.dtype.kind not in "biu":

@@ -81,6 +81,8 @@ class _Typed(Protocol):
 
 def get_max_dtype(*objs: _Typed) -> dtype_info | None:
     """The type of the greatest width, signed if any is; objects without a type do not count, None without any."""
+    if wrong := [obj for obj in objs if not hasattr(obj, "dtype")]:
+        raise ArgumentError(f"objects must be tensors of gatewright.ng, not {wrong[0]!r}")
     return max_dtype(obj.dtype for obj in objs)
 
 

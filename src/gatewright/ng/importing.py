@@ -136,6 +136,11 @@ def from_onnx(
     for name, dtype in (("default_bias_dtype", default_bias_dtype), ("default_scale_dtype", default_scale_dtype)):
         if not isinstance(dtype, dtype_info):
             raise ArgumentError(f"{name} must be a type such as ng.int32, not {dtype!r}")
+    if not isinstance(filename, str | Path):
+        raise ArgumentError(f"filename must be a path, not {filename!r}")
+    for name, mapping in (("value_dtypes", value_dtypes), ("value_shapes", value_shapes)):
+        if not isinstance(mapping, Mapping | None):
+            raise ArgumentError(f"{name} must be a mapping by name, not {mapping!r}")
     model = _shaped(load_model(filename), value_shapes or {})
     if is_quantised(model):
         records = Records(import_onnx(model), _names(model), {})

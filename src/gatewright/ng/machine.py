@@ -14,7 +14,7 @@ from gatewright.compile import compile
 from gatewright.errors import ConfigError
 from gatewright.hdl.names import VERILOG_NAME, is_verilog_name
 from gatewright.ng.accelerator import Accelerator, Design
-from gatewright.ng.addresses import AddressMap
+from gatewright.ng.addresses import AddressMap, is_parameter
 from gatewright.ng.budget import machine_keys
 from gatewright.ng.config import parse_config
 from gatewright.ng.dtypes import dtype_int
@@ -128,6 +128,8 @@ def _design(objs: Objects, name: str, config: Config, known: Mapping[str, Any]) 
     outputs, configuration = tuple(as_outputs(objs)), parse_config(config)
     if not isinstance(name, str) or not is_verilog_name(name):
         raise ConfigError(f"name of the accelerator must be {VERILOG_NAME}, not {name!r}")
+    if wrong := [each for each in outputs if is_parameter(each)]:
+        raise ArgumentError(f"outputs of an accelerator must be computed or placeholders, not {wrong[0].title}")
     network = lower(outputs, name, known, default=dtype_int(configuration.default_datawidth))
     return Design(name, outputs, network, configuration)
 

@@ -14,7 +14,7 @@ from gatewright.ng.dtypes import dtype_info
 from gatewright.ng.errors import ArgumentError
 from gatewright.ng.products import Product, signed_weights
 from gatewright.ng.records import Numeric, operands
-from gatewright.ng.shapes import Padding, resolve_padding
+from gatewright.ng.shapes import Padding, resolve_padding, whole_numbers
 
 if TYPE_CHECKING:
     from gatewright.ng.draft import Draft
@@ -227,7 +227,7 @@ class matmul(Product):
 
 def expect_strides(strides: Any) -> tuple[int, ...]:
     """Four strides of at least 1, the first and last 1."""
-    strides = tuple(int(stride) for stride in strides)
+    strides = whole_numbers("strides", strides)
     if len(strides) != 4 or min(strides) < 1 or strides[0] != 1 or strides[3] != 1:
         raise ArgumentError(f"strides must be (1, rows, columns, 1), not {strides!r}")
     return strides

@@ -41,7 +41,14 @@ def memory_size(record: Numeric, maxi_datawidth: int) -> int:
 
 def pack(array: Any, dtype: dtype_info, alignment: int) -> np.ndarray:
     """The bytes of a tensor: rows padded with zeros to `alignment` elements."""
-    array = np.asarray(array).astype(np.int64)
+    array = np.asarray(array)
+    if alignment < 1:
+        raise ArgumentError(f"alignment must be at least 1, not {alignment!r}")
+    if array.ndim == 0 or array.dtype.kind not in "biuf" or array.size == 0:
+        raise ArgumentError("array must be numbers of at least one axis")
+    array, bits = array.astype(np.int64), ram_width(dtype)
+    if array.min() < -(1 << (bits - 1)) or array.max() >= 1 << bits:
+        raise ArgumentError(f"array must fit {bits} bits, not be {array.min()}..{array.max()}")
     last = array.shape[-1]
     rows = np.pad(array.reshape(-1, last), [(0, 0), (0, -last % alignment)])
     return rows.astype(f"<i{ram_width(dtype) // 8}").reshape(-1).view(np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from gatewright.ng import memory
 from gatewright.ng.dtypes import dtype_info
 from gatewright.ng.errors import ArgumentError
 from gatewright.ng.records import Elementwise, Operator, View, operands
-from gatewright.ng.shapes import Padding, expect_axis, resolve_padding
+from gatewright.ng.shapes import Padding, expect_axis, resolve_padding, whole_numbers
 
 if TYPE_CHECKING:
     from gatewright.ng.draft import Draft
@@ -33,12 +33,13 @@ class reshape(Operator):
 
     def __post_init__(self) -> None:
         operands(self, (self.tensor,))
-        sizes = [-1 if size is None else int(size) for size in self.shape]
+        given = self.shape if isinstance(self.shape, Iterable) else (self.shape,)
+        sizes = list(whole_numbers("shape", [-1 if size is None else size for size in given]))
         rest = prod(size for size in sizes if size != -1)
         if sizes.count(-1) == 1 and rest and self.tensor.size % rest == 0:
             sizes[sizes.index(-1)] = self.tensor.size // rest
         if prod(sizes) != self.tensor.size or min(sizes, default=1) < 1:
-            raise ArgumentError(f"shape must have {self.tensor.size} elements, not {tuple(self.shape)!r}")
+            raise ArgumentError(f"shape must have {self.tensor.size} elements, not {tuple(given)!r}")
         self._register((self.tensor,), sizes)
 
     def add_alignment_request(self, words: int) -> None:
@@ -109,7 +110,7 @@ class transpose(Operator):
         (shape,) = operands(self, (self.a,))
         self._whole = shape if len(shape) > 1 else (1, *shape)
         order = range(len(self._whole))
-        self.transpose_perm = tuple(reversed(order)) if self.perm is None else tuple(int(axis) for axis in self.perm)
+        self.transpose_perm = tuple(reversed(order)) if self.perm is None else whole_numbers("perm", self.perm)
         if sorted(self.transpose_perm) != list(order):
             raise ArgumentError(f"perm must order the axes 0..{len(order) - 1}, not {self.perm!r}")
         self.perm = None  # of a record it is the layout in ONNX
@@ -171,7 +172,7 @@ class slice_(Operator):
             numbers = getattr(self, name)
             if not isinstance(numbers, tuple | list) or len(numbers) != len(shape):
                 raise ArgumentError(f"{name} must be {len(shape)} numbers, not {numbers!r}")
-            setattr(self, name, tuple(int(number) for number in numbers))
+            setattr(self, name, whole_numbers(name, numbers))
         if min(self.strides) < 1:
             raise ArgumentError(f"strides must be positive, not {self.strides!r}")
         bounds = zip(shape, self.begins, self.ends, self.strides, strict=True)
@@ -229,7 +230,7 @@ class upsampling2d(Elementwise):
 
     def __post_init__(self) -> None:
         (shape,) = operands(self, (self.value,))
-        factors = tuple(int(factor) for factor in self.factors)
+        factors = whole_numbers("factors", self.factors)
         if len(shape) != 4 or len(factors) != 4 or min(factors) < 1 or factors[0] != 1 or factors[3] != 1:
             raise ArgumentError(f"factors must be (1, rows, columns, 1) for an NHWC image, not {factors} for {shape}")
         self.factors, self._repeats = factors, (factors[1], factors[2])

@@ -44,6 +44,8 @@ class Numeric:
         """Start the record's life: every constructor ends here."""
         if dtype is not None and not isinstance(dtype, dtype_info):
             raise ArgumentError(f"dtype must be a type such as ng.int8, not {dtype!r}")
+        if name is not None and not isinstance(name, str):
+            raise ArgumentError(f"name must be a text, not {name!r}")
         self.object_id = next(_created)
         self.dtype, self.name = dtype, name
         self.shape = to_shape(shape)
@@ -76,9 +78,11 @@ class Numeric:
         """The numbers of a variable: real ones until they are quantised, or integers."""
         if not isinstance(value, np.ndarray | list | tuple):
             raise ArgumentError(f"value of {self.title} must be an array, list or tuple, not {value!r}")
-        array = np.asarray(value)
+        array = as_array(value, self)
         if array.dtype.kind not in "biuf":
             raise ArgumentError(f"value of {self.title} must hold numbers, not {array.dtype}")
+        if not np.isfinite(array).all():
+            raise ArgumentError(f"value of {self.title} must be finite")
         if array.size != self.size:
             raise ArgumentError(f"value of {self.title} must have shape {self.shape}, not {array.shape}")
         self.value = array.reshape(self.shape)
@@ -184,6 +188,9 @@ class Operator(Numeric):
         for arg in args:
             if not isinstance(arg, Numeric):
                 raise ArgumentError(f"operands of {type(self).__name__} must be tensors of gatewright.ng, not {arg!r}")
+        for name in ("mul_dtype", "sum_dtype"):
+            if not isinstance(getattr(self, name, None), dtype_info | None):
+                raise ArgumentError(f"{name} must be a type such as ng.int32, not {getattr(self, name)!r}")
         wanted = getattr(self, "dtype", None) or dtype or max_dtype(arg.dtype for arg in args)
         self.args = tuple(args)
         self.asked = {}
@@ -253,12 +260,22 @@ class View(Operator):
 
 def operands(record: Operator, args: Iterable[object]) -> list[tuple[int, ...]]:
     """The shapes of arguments that must be tensors."""
+    if not isinstance(args, Iterable):
+        raise ArgumentError(f"operands of {type(record).__name__} must be several tensors, not {args!r}")
     shapes = []
     for arg in args:
         if not isinstance(arg, Numeric):
             raise ArgumentError(f"operands of {type(record).__name__} must be tensors of gatewright.ng, not {arg!r}")
         shapes.append(arg.shape)
     return shapes
+
+
+def as_array(value: Any, record: Numeric) -> np.ndarray:
+    """Numbers as an array; rows of different lengths are refused."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ArgumentError(f"value of {record.title} must have rows of one length, shape {record.shape}") from None
 
 
 def closure(outputs: Iterable[Numeric]) -> list[Numeric]:

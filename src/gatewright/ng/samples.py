@@ -46,22 +46,35 @@ class Samples:
         name = record.name or ""
         if name not in self.factors:
             raise ArgumentError(f"input_scale_factors must have a number for {record.title}")
-        factor = float(self.factors[name])
-        if not 0 < factor < np.inf:
-            raise ArgumentError(f"scale factor of {record.title} must be positive, not {factor!r}")
-        return factor
+        factor = self.factors[name]
+        if not isinstance(factor, int | float | np.number) or not 0 < factor < np.inf:
+            raise ArgumentError(f"scale factor of {record.title} must be a positive number, not {factor!r}")
+        return float(factor)
 
     def draw(self, record: placeholder) -> list[np.ndarray]:
         """Integers of the placeholder's shape and type, as often as asked for."""
         dtype, name = record.dtype or int32, record.name or ""
         if name in self.generators:
+            if not callable(self.generators[name]):
+                raise ArgumentError(f"generator of {record.title} must be callable, not {self.generators[name]!r}")
             values = np.asarray(self.generators[name](record, self.count))
             if values.size != self.count * record.size:
                 expected = (record.shape[0] * self.count, *record.shape[1:])
                 raise ArgumentError(f"samples of {record.title} must have shape {expected}, not {values.shape}")
             return [as_integers(np.rint(each), record, dtype) for each in values.reshape(self.count, *record.shape)]
-        mean = np.asarray(self.means.get(name, 0.0), np.float64)
-        deviation = np.asarray(self.stds.get(name, self.factor(record) / 3), np.float64)
+        mean = _per_channel("mean", self.means.get(name, 0.0), record)
+        deviation = _per_channel("deviation", self.stds.get(name, self.factor(record) / 3), record)
         high, low = clip_threshold(dtype.width, dtype.signed)
         values = np.random.default_rng(0).normal(size=(self.count, *record.shape)) * deviation + mean
         return list(np.clip(np.rint(values), low, high).astype(dtype.integer.storage))
+
+
+def _per_channel(name: str, value: Any, record: placeholder) -> np.ndarray:
+    """One number, or one for each channel (the last axis), of a placeholder."""
+    try:
+        array = np.asarray(value, np.float64)
+        np.broadcast_to(array, record.shape)
+    except (TypeError, ValueError):
+        legal = f"a number or one for each of {record.shape[-1]} channels"
+        raise ArgumentError(f"{name} of {record.title} must be {legal}, not {value!r}") from None
+    return array

@@ -20,6 +20,7 @@ __all__ = [
     "to_axis",
     "to_reduce_shape",
     "to_shape",
+    "whole_numbers",
 ]
 
 Padding = str | int | Sequence[int]
@@ -32,10 +33,23 @@ def to_shape(shape: object) -> tuple[int, ...]:
         shape = (shape,)
     if not isinstance(shape, Sequence | np.ndarray) or isinstance(shape, str):
         raise ArgumentError(f"shape must be an int, a tuple or a list, not {shape!r}")
-    sizes = tuple(int(size) for size in shape)
+    sizes = whole_numbers("shape", shape)
     if any(size < 1 for size in sizes):
         raise ArgumentError(f"every size of a shape must be at least 1, not {sizes!r}")
     return sizes
+
+
+def whole_numbers(name: str, values: object) -> tuple[int, ...]:
+    """The integers of a sequence; a fraction is refused, not cut off."""
+    if isinstance(values, Sequence | np.ndarray) and not isinstance(values, str):
+        numbers = list(values)
+        if all(isinstance(number, int | np.integer) or _is_whole(number) for number in numbers):
+            return tuple(int(number) for number in numbers)
+    raise ArgumentError(f"{name} must be a sequence of whole numbers, not {values!r}")
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, float | np.floating) and float(number).is_integer()
 
 
 def join_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -114,10 +128,10 @@ def resolve_padding(
         return top, left, bottom, right
     if isinstance(padding, int | np.integer):
         padding = (int(padding),) * 4
-    if isinstance(padding, str) or len(padding) != 4 or min(padding) < 0:
+    if not isinstance(padding, list | tuple | np.ndarray) or len(padding) != 4 or min(padding) < 0:
         legal = "'SAME', 'VALID', a number, or (top, bottom, left, right), of at least 0"
         raise ArgumentError(f"padding must be {legal}, not {padding!r}")
-    top, bottom, left, right = (int(size) for size in padding)
+    top, bottom, left, right = whole_numbers("padding", padding)
     return top, left, bottom, right
 
 
@@ -131,4 +145,6 @@ def clip_threshold(width: int, signed: bool, asymmetric_clip: bool = False) -> t
 
 def aligned_size(size: int, chunk_size: int) -> int:
     """Rounded up to whole chunks."""
+    if not isinstance(chunk_size, int | np.integer) or chunk_size < 1:
+        raise ArgumentError(f"chunk_size must be a whole number of at least 1, not {chunk_size!r}")
     return -(-size // chunk_size) * chunk_size

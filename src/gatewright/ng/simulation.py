@@ -69,14 +69,20 @@ class Simulation:
 
     def read32(self, address: int) -> int:
         """Read a register: an unsigned number."""
+        self._expect_register(address)
         return self._running.read32(address)
 
     def write32(self, address: int, value: int) -> None:
         """Write a register."""
+        self._expect_register(address)
+        if not isinstance(value, int | np.integer) or not 0 <= value < 1 << 32:
+            raise ArgumentError(f"value of a register must be a whole number of 0..{(1 << 32) - 1}, not {value!r}")
         self._running.write32(address, value)
 
     def step(self, cycles: int = 1) -> None:
         """Let time pass."""
+        if not isinstance(cycles, int | np.integer) or cycles < 0:
+            raise ArgumentError(f"cycles must be a whole number of at least 0, not {cycles!r}")
         self._running.step(cycles)
 
     @property
@@ -159,6 +165,11 @@ class Simulation:
         if self._bus is None:
             raise MachineFault("The simulation is closed")
         return self._bus
+
+    def _expect_register(self, address: int) -> None:
+        end = 1 << self.handle.build.config.saxi_addrwidth
+        if not isinstance(address, int | np.integer) or not 0 <= address < end or address % 4:
+            raise ArgumentError(f"address of a register must be a multiple of 4 below 0x{end:x}, not {address!r}")
 
     def _driver(self) -> Driver:
         build = self.handle.build
