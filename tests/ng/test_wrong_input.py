@@ -115,6 +115,14 @@ def test_files(tmp_path: Path) -> None:
         ng.to_verilog([conv()], "machine", tmp_path / "missing" / "a.v", silent=True)
 
 
+@pytest.mark.parametrize("name", ["a/b", "", "a b", 3])
+def test_names_of_packages(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match=f"ipname must be letters, digits, '_', '.' and '-', not {name!r}"):
+        ng.to_ipxact([conv()], "machine", ipname=name, silent=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_simulations() -> None:
     accelerator = ng.to_veriloggen([ng.relu(image(), name="y")], "machine", silent=True)
     with ng.Simulation(accelerator, np.zeros(accelerator.addresses.size, np.uint8)) as simulation:

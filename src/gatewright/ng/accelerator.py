@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ class Accelerator:
     def to_ipxact(self, ipname: str | None = None, folder: Path | str = ".") -> Path:
         """Write the package into `<ipname>_v1_0` in a folder; its path."""
         name = self.name if ipname is None else ipname
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            raise ArgumentError(f"ipname must be letters, digits, '_', '.' and '-', not {name!r}")
         description = f"accelerator {self.name}, by Gatewright"
         core = IpCore(name, self.name, self.verilog, self.registers, self.build.config.pins(), description)
         return write_ipxact(core, Path(folder) / f"{name}_{_VERSION}")
