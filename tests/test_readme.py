@@ -35,6 +35,12 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_every_page_is_in_the_index():
+    docs = ROOT / "docs"
+    named = set(re.findall(r"\]\(([^)#]+\.md)\)", (docs / "index.md").read_text()))
+    assert {str(page.relative_to(docs)) for page in docs.rglob("*.md")} - {"index.md"} <= named
+
+
 def test_the_code_map_is_complete():
     rows = README.split("## Code map")[1]
     named = set(re.findall(r"`([a-z_]+)(?:\.py)?`", rows))
