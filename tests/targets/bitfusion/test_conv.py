@@ -209,6 +209,15 @@ def test_what_cannot_be_quantised():
         ("nonsense 3", "line 10 must be a Fusion-ISA instruction, not 'nonsense 3'"),
         (".input_data x", "line 10 must hold whole numbers"),
         (".input_data 1", ".input must have 25 operands, not 26"),
+        (".", r"line 10 must begin with one of \.mapping, "),
+        (".weight 3", r"line 10 must begin with one of \.mapping, .* not be '\.weight 3'"),
+        (".input_data 99999999999999999999", "line 10 must hold numbers of 67108864 at most"),
+        ("setup accumulator, 5", "line 10 must be a Fusion-ISA instruction"),
+        ("block-end", "block-end must be the last instruction"),
+        ("ld-mem obuf, loop 31, 1", "'ld-mem obuf, loop 31, 1' must name one of ibuf, wbuf"),
+        ("st-mem ibuf, loop 31, 1", "'st-mem ibuf, loop 31, 1' must name one of obuf"),
+        ("gen-addr 16, loop 0, 1", "must name one of mem.input, "),
+        ("compute loop 31, 1", "every window must take as many cycles"),
         ("loop 9, level 7, 2", "loop 9 must be new, and at level"),
         ("compute loop 9, 2", "loop 9 of 'compute loop 9, 2' must be set up before it is used"),
         ("ld-mem ibuf, loop 31, 999", r"operands 0\.\.998 of ibuf must be within its"),
@@ -224,6 +233,12 @@ def test_a_broken_listing(text, message):
 def test_a_listing_without_its_array():
     text = format_listing(schedule(problem(0, (8, 8)), "seed", (2, 2), LARGE))
     with pytest.raises(ProgramError, match=r"\.array must be given, with 2 numbers of at least 1"):
-        parse_listing(text.replace(".array", ".other"))
+        parse_listing(text.replace(".array 2 2\n", ""))
     with pytest.raises(ProgramError, match="a block must end with block-end"):
         interpret(parse_listing(text.replace("block-end", "")))
+    with pytest.raises(ProgramError, match="setup input must be 2, 4, 6, 8 bits, not 5"):
+        interpret(parse_listing(text.replace("setup input, 8", "setup input, 5")))
+    with pytest.raises(ProgramError, match="compute must have as many inputs as weights, not 2 and 1"):
+        interpret(parse_listing(text.replace("rd-buf wbuf, loop 5, 2", "rd-buf wbuf, loop 5, 1")))
+    with pytest.raises(ProgramError, match=r"\.array must multiply to 67108864 at most, not 10000000000"):
+        parse_listing(text.replace(".array 2 2", ".array 100000 100000"))

@@ -11,9 +11,12 @@ from gatewright.errors import ProgramError
 from gatewright.targets.bitfusion.conv import Schedule
 from gatewright.targets.bitfusion.isa import HIGH_HALF, SIGNED, TOP, Fusion, Op, Register, Space
 from gatewright.targets.bitfusion.mapping import Usage, mapping_of
+from gatewright.targets.bitfusion.operands import WIDTHS
 
 __all__ = ["interpret"]
 
+_LOADED, _STORED = (Space.IBUF, Space.WBUF), (Space.OBUF,)
+_SPACES = {Op.LD_MEM: _LOADED, Op.RD_BUF: _LOADED, Op.WR_BUF: _STORED, Op.ST_MEM: _STORED, Op.GEN_ADDR: tuple(Space)}
 _STREAMS = {Space.IBUF: Space.MEM_INPUT, Space.WBUF: Space.MEM_WEIGHT, Space.OBUF: Space.MEM_OUTPUT}
 
 
@@ -39,10 +42,22 @@ def interpret(schedule: Schedule) -> tuple[np.ndarray, Usage]:
     count, kernels, rows, columns = schedule.output_shape
     windows = (count * rows * columns, kernels)
     steps, rest = divmod(machine.steps, windows[0] * windows[1])
-    if rest:
-        raise ProgramError("every window must take as many cycles as the others")
+    if rest or not steps:
+        raise ProgramError("every window must take as many cycles as the others, and at least one")
     usage = machine.plan.usage(windows, (steps, machine.products, machine.units))
     return machine.memory[Space.MEM_OUTPUT].reshape(schedule.output_shape), usage
+
+
+def _check(word: Fusion) -> None:
+    """That an instruction within a block names what it can work on."""
+    if word.op == Op.BLOCK_END:
+        raise ProgramError("block-end must be the last instruction of a block")
+    if word.op == Op.SETUP and word.spec not in (Register.INPUT, Register.WEIGHT):
+        raise ProgramError(f"{str(word)!r} must set up input or weight")
+    spaces = _SPACES.get(word.op)
+    if spaces is not None and word.spec % HIGH_HALF not in spaces:
+        names = ", ".join(space.name.lower().replace("_", ".") for space in spaces)
+        raise ProgramError(f"{str(word)!r} must name one of {names}")
 
 
 class _Interpreter:
@@ -57,6 +72,9 @@ class _Interpreter:
         self.formats = {Register.INPUT: 8, Register.WEIGHT: 8}
         self.top = self._parse(schedule.block)
         self.widths = (self.formats[Register.INPUT] % SIGNED, self.formats[Register.WEIGHT] % SIGNED)
+        for name, width in zip(("input", "weight"), self.widths, strict=True):
+            if width not in WIDTHS:
+                raise ProgramError(f"setup {name} must be {', '.join(map(str, WIDTHS))} bits, not {width}")
         array = (schedule.rows, schedule.columns)
         self.plan = mapping_of(schedule.mapping, array, self.widths, schedule.input_shape[3])
         self.buffers = {space: np.zeros(size, np.int64) for space, size in self._capacities().items()}
@@ -82,6 +100,7 @@ class _Interpreter:
         if not block or block[-1].op != Op.BLOCK_END:
             raise ProgramError("a block must end with block-end")
         for word in block[:-1]:
+            _check(word)
             if word.op == Op.SETUP:
                 self.formats[Register(word.spec)] = word.immediate
             elif word.op == Op.LOOP:
@@ -142,6 +161,8 @@ class _Interpreter:
 
     def _compute(self, cycles: int) -> None:
         inputs, weights = self.operands[Space.IBUF], self.operands[Space.WBUF]
+        if len(inputs) != len(weights):
+            raise ProgramError(f"compute must have as many inputs as weights, not {len(inputs)} and {len(weights)}")
         self.sum = int(inputs @ weights)
         self.steps += cycles
         self.products += len(inputs)

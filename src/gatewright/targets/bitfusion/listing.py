@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from gatewright.targets.bitfusion.mapping import mapping_of
 __all__ = ["format_listing", "parse_listing"]
 
 _LINE = 20  # numbers in a line of data
+_LENGTHS = {"array": 2, "buffers": 3, "input": 4, "weights": 4, "output": 4}
+_DATA = ("input_data", "weight_data")
+_MOST = 1 << 26  # of what is kept in memory
 
 
 def format_listing(schedule: Schedule) -> str:
@@ -55,26 +59,37 @@ def parse_listing(text: str) -> Schedule:
         code.append("" if line.startswith(".") else line)
         if not line.startswith("."):
             continue
-        name, *values = line[1:].split("#")[0].split()
+        name, _, values = line[1:].split("#")[0].strip().partition(" ")
         if name == "mapping":
-            mapping = " ".join(values)
+            mapping = values.strip()
+        elif name in _LENGTHS or name in _DATA:
+            found.setdefault(name, []).extend(_numbers(number, line, values))
         else:
-            try:
-                found.setdefault(name, []).extend(int(value) for value in values)
-            except ValueError:
-                raise ProgramError(f"line {number} must hold whole numbers, not {line!r}") from None
+            names = ", ".join(f".{known}" for known in ("mapping", *_LENGTHS, *_DATA))
+            raise ProgramError(f"line {number} must begin with one of {names}, not be {line!r}")
     return _schedule(mapping, found, code)
 
 
+def _numbers(number: int, line: str, values: str) -> list[int]:
+    try:
+        numbers = [int(value) for value in values.split()]
+    except ValueError:
+        raise ProgramError(f"line {number} must hold whole numbers, not {line!r}") from None
+    if any(abs(value) > _MOST for value in numbers):
+        raise ProgramError(f"line {number} must hold numbers of {_MOST} at most, not {line!r}")
+    return numbers
+
+
 def _schedule(mapping: str, found: dict[str, list[int]], code: list[str]) -> Schedule:
-    lengths = {"array": 2, "buffers": 3, "input": 4, "weights": 4, "output": 4}
-    for name, length in lengths.items():
+    for name, length in _LENGTHS.items():
         if len(found.get(name, [])) != length or min(found[name]) < 1:
             raise ProgramError(f".{name} must be given, with {length} numbers of at least 1")
-    data = [np.array(found.get(name, []), np.int64) for name in ("input_data", "weight_data")]
+        if name != "buffers" and prod(found[name]) > _MOST:
+            raise ProgramError(f".{name} must multiply to {_MOST} at most, not {prod(found[name])}")
+    data = [np.array(found.get(name, []), np.int64) for name in _DATA]
     for shape, array in zip(("input", "weights"), data, strict=True):
-        if len(array) != int(np.prod(found[shape])):
-            raise ProgramError(f".{shape} must have {int(np.prod(found[shape]))} operands, not {len(array)}")
+        if len(array) != prod(found[shape]):
+            raise ProgramError(f".{shape} must have {prod(found[shape])} operands, not {len(array)}")
     rows, columns = found["array"]
     mapping_of(mapping, (rows, columns), (8, 8), found["input"][3])
     return Schedule(
