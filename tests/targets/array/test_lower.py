@@ -79,3 +79,6 @@ output y
     assert SUPPORT.reason(near.nodes[1], near, ArrayConfig()) is None
     assert SUPPORT.reason(far.nodes[1], far, ArrayConfig()) == "zero must be within -256..255, not -257"
     assert SUPPORT.reason(far.nodes[1], far, ArrayConfig(result_width=16)) is None
+    wide = ir.parse(text.replace("ZERO", "-32768").replace("i2", "i16"))
+    reason = "the result must be signed with 8 bits at most (result_width), not i16"
+    assert SUPPORT.reason(wide.nodes[1], wide, ArrayConfig()) == reason

@@ -113,10 +113,12 @@ def _requantise(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
         return f"negative_shift must be within 0..31, not {op.negative_shift}"
     if op.x_zero and producer is not None and isinstance(producer.op, ir.Conv2d | ir.MatMul):
         return "x_zero must be 0 behind a convolution or product"
+    if reason := _result(node, config):
+        return reason
     limit = 1 << config.result_width  # of `result_shape` in gatewright.hdl.requantise
     if not -limit <= op.zero < limit:
         return f"zero must be within {-limit}..{limit - 1}, not {op.zero}"
-    return _multiplier(graph.constant(node.inputs[1]).array.reshape(-1).tolist(), config) or _result(node, config)
+    return _multiplier(graph.constant(node.inputs[1]).array.reshape(-1).tolist(), config)
 
 
 def _shifted(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
