@@ -52,7 +52,7 @@ def test_constants_hold_each_weight_once() -> None:
 def test_a_scratchpad_too_small_for_one_tile_says_the_minimum() -> None:
     maker = Maker("wide", dyadic=False)
     graph = run_passes(maker.build(maker.layer(maker.input(1, 5, 5, 256), 8, (5, 5))))
-    with pytest.raises(ConfigError, match=r"activation_bytes must be at least 6400 for layer 'conv2d', not 4096"):
+    with pytest.raises(ConfigError, match=r"activation_bytes must be at least 8192 for layer 'conv2d', not 4096"):
         lower(graph, ArrayConfig(activation_bytes=4096))
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 
 from gatewright.errors import ConfigError
 
-__all__ = ["LANES_OF_A_PARAMETER_WORD", "ArrayConfig"]
+__all__ = ["LANES_OF_A_PARAMETER_WORD", "ArrayConfig", "settable_bytes"]
 
 LANES_OF_A_PARAMETER_WORD = 4
 """Most lanes of the vector unit for each lane of the post unit, whose parameters it reads."""
@@ -16,6 +16,14 @@ LANES_OF_A_PARAMETER_WORD = 4
 
 def _power_of_two_at_least(value: int) -> int:
     return 1 << (value - 1).bit_length()
+
+
+_LEAST_BYTES = 1024
+
+
+def settable_bytes(least: int) -> int:
+    """The least size of a scratchpad that a configuration can have and that holds so many bytes."""
+    return max(_LEAST_BYTES, _power_of_two_at_least(least))
 
 
 @dataclass(frozen=True)
@@ -138,9 +146,8 @@ class ArrayConfig:
 
     def _check_memory(self, name: str) -> None:
         value = getattr(self, name)
-        least = 1024
-        if not isinstance(value, int) or value < least or value > 1 << 20 or value & (value - 1):
-            raise ConfigError(f"{name} must be a power of two from {least} to {1 << 20}, not {value!r}")
+        if not isinstance(value, int) or value < _LEAST_BYTES or value > 1 << 20 or value & (value - 1):
+            raise ConfigError(f"{name} must be a power of two from {_LEAST_BYTES} to {1 << 20}, not {value!r}")
 
     # Derived figures, each used by hardware, model and compiler alike.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory
-from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.config import ArrayConfig, settable_bytes
 from gatewright.targets.array.isa import parameter_dtype
 from gatewright.targets.array.job import Job
 from gatewright.targets.array.memory_map import MemoryMap, Place
@@ -50,8 +50,8 @@ class OperandLoader(Writer):
             return found
         data = job.weights[block[0] : block[1], tap.start : tap.start + tap.depth].tobytes()
         if len(data) > self.config.weight_bytes:
-            have = self.config.weight_bytes
-            raise ConfigError(f"weight_bytes must be at least {len(data)} for layer {job.name!r}, not {have}")
+            least, have = settable_bytes(len(data)), self.config.weight_bytes
+            raise ConfigError(f"weight_bytes must be at least {least} for layer {job.name!r}, not {have}")
         start = self.weights.put(full, len(data))
         self._load_weight_pieces(self.pack(full, data), start, len(data))
         return start
@@ -78,10 +78,8 @@ class OperandLoader(Writer):
         elif (block[1] - block[0]) * word <= limit:
             part = block
         else:
-            raise ConfigError(
-                f"parameter_bytes must be at least {2 * (block[1] - block[0]) * word} for layer {job.name!r}, "
-                f"not {self.config.parameter_bytes}"
-            )
+            least, have = settable_bytes(2 * (block[1] - block[0]) * word), self.config.parameter_bytes
+            raise ConfigError(f"parameter_bytes must be at least {least} for layer {job.name!r}, not {have}")
         full = ("parameters", key, part)
         start = self.parameters.find(full)
         if start is None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatewright.errors import ConfigError
-from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.config import ArrayConfig, settable_bytes
 
 __all__ = ["Arena", "LayerPlan", "LayerUse", "Placement", "Span", "place"]
 
@@ -209,7 +209,8 @@ class _Planner:
         resident = [key for key in arena.used if isinstance(key, str) and (name, key) not in self.banned]
         if not resident:
             have = getattr(self.config, f"{name}_bytes")
-            raise ConfigError(f"{name}_bytes must be at least {least} for layer {layer.name!r}, not {have}")
+            wanted = settable_bytes(least)
+            raise ConfigError(f"{name}_bytes must be at least {wanted} for layer {layer.name!r}, not {have}")
         self._ban(name, max(resident, key=self.sizes))
 
     def _release(self, index: int) -> None:

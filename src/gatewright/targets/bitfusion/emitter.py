@@ -11,6 +11,7 @@ import numpy as np
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.ir.packing import packed_bytes
+from gatewright.targets.array.config import settable_bytes
 from gatewright.targets.array.isa import ROUNDING_CODES
 from gatewright.targets.array.job import Level
 from gatewright.targets.array.memory_map import MemoryMap, Place
@@ -115,7 +116,7 @@ class FusionEmitter(Writer):
         if not streamed and not staged and not few:
             loads = shape.image.value in plan.load
             return overlapped_tiles(job, self.fusion, loads=loads, stores=self._stores_rows(job, plan))
-        stage = plan.stage.size // (2 if shape.tail.residual else 1)
+        stage = plan.stage.size // (2 * _LINE if shape.tail.residual else _LINE) * _LINE  # as `_stage` divides it
         return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.fusion, few=few)
 
     def _few(self, job: FusionJob) -> bool:
@@ -135,7 +136,7 @@ class FusionEmitter(Writer):
         self._turn ^= 1
         size = self.fusion.wbuf_bytes
         room = size // 8 if tile_pixels(job.shape, tile) <= self.fusion.rows else size // 4
-        blocks = filter_blocks(job, min(room, _BLOCK))
+        blocks = filter_blocks(job, min(room, _BLOCK), self._parameter_tiles(job))
         parts = word_blocks(job, room if split else size)
         if len(parts) > 1:
             blocks = [(tile, tile + 1) for tile in range(len(job.weights))]
@@ -242,9 +243,8 @@ class FusionEmitter(Writer):
             return found
         data = job.weights[block[0] : block[1], part.start : part.start + part.count].tobytes()
         if len(data) > self.fusion.wbuf_bytes:
-            raise ConfigError(
-                f"wbuf_bytes must be at least {len(data)} for layer {job.shape.name!r}, not {self.fusion.wbuf_bytes}"
-            )
+            least, have = settable_bytes(len(data)), self.fusion.wbuf_bytes
+            raise ConfigError(f"wbuf_bytes must be at least {least} for layer {job.shape.name!r}, not {have}")
         start = self._weights.put(full, len(data))
         self._load_pieces(self.pack(full, data), start, len(data))
         return start
@@ -261,15 +261,16 @@ class FusionEmitter(Writer):
             self.load(Memory.WEIGHT, Place(self.constants_region, offset + done), at, length)
             done += length
 
+    def _parameter_tiles(self, job: FusionJob) -> int:
+        """Filter tiles whose parameters fit half their buffer; all of the job where they do."""
+        word = self.config.lane_groups * self.config.parameter_word_bytes  # at most 512 bytes
+        return max(1, min(len(job.weights), self.config.parameter_bytes // 2 // word))
+
     def _load_parameters(self, key: object, job: FusionJob, block: tuple[int, int]) -> int:
         """Address of a block's parameters; those of the whole job are loaded at once when half the room holds them."""
         word = self.config.lane_groups * self.config.parameter_word_bytes
-        limit, tiles = self.config.parameter_bytes // 2, len(job.weights)
-        part = (0, tiles) if tiles * word <= limit else block
-        if (part[1] - part[0]) * word > limit:
-            least = 2 * (part[1] - part[0]) * word
-            have = self.config.parameter_bytes
-            raise ConfigError(f"parameter_bytes must be at least {least} for layer {job.shape.name!r}, not {have}")
+        tiles = len(job.weights)
+        part = (0, tiles) if self._parameter_tiles(job) == tiles else block
         full = ("parameters", key, part)
         start = self.parameters.find(full)
         if start is None:

@@ -50,7 +50,7 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
         type = graph.type_of(name)
         return packed_bytes(type.size, widths.get(name, 8 * element_bytes(type.dtype)))
 
-    uses = [_use(layer, mine) for layer, mine in zip(layers, jobs, strict=True)]
+    uses = [_use(layer, mine, array.scratch_line) for layer, mine in zip(layers, jobs, strict=True)]
     placement = _place(uses, size_of, outputs, config)
     memory = MemoryMap(graph, outputs, placement.memory, size_of)
     emitter = FusionEmitter(config, memory, size_of)
@@ -87,7 +87,7 @@ def _place(uses: Sequence[LayerUse], size_of: object, outputs: frozenset[str], c
         raise ConfigError(message) from None
 
 
-def _use(layer: Layer, jobs: Sequence[FusionJob]) -> LayerUse:
+def _use(layer: Layer, jobs: Sequence[FusionJob], line: int) -> LayerUse:
     rooms = [least_room(job) for job in jobs]
     return LayerUse(
         name=layer.name,
@@ -95,8 +95,13 @@ def _use(layer: Layer, jobs: Sequence[FusionJob]) -> LayerUse:
         residual=jobs[0].shape.tail.residual,
         output=layer.output,
         least_input=max(room[0] for room in rooms),
-        least_output=max(room[1] for room in rooms),
+        least_output=_staged(max(room[1] for room in rooms), jobs[0].shape.tail.residual, line),
     )
+
+
+def _staged(size: int, residual: str | None, line: int) -> int:
+    """Room for a tile of results, and for its residual operand behind it."""
+    return size if residual is None else 2 * -(-size // line) * line
 
 
 def _bindings(

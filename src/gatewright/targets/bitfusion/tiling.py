@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gatewright.errors import ConfigError
+from gatewright.targets.array.config import settable_bytes
 from gatewright.targets.array.tiling import Tile, extent, tile_pixels, whole
 from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.config import FusionConfig
@@ -67,11 +68,7 @@ def choose_tiles(job: FusionJob, input_room: int, output_room: int, config: Fusi
         for height, width in _sizes(job, (input_room // share, output_room // share), config.rows if few else 0)
     ]
     if not candidates:
-        least_input, least_output = least_room(job)
-        raise ConfigError(
-            f"buffers are too small for one tile of {shape.name!r}: a tile of one pixel needs {least_input} bytes of "
-            f"ibuf_bytes and {least_output} of obuf_bytes" + (f", in {config.rows} rows" if few else "")
-        )
+        raise ConfigError(_no_tile(job, config, few=few))
     _, height, width = min(candidates)
     return [
         Tile(n, r, min(r + height, rows), c, min(c + width, columns))
@@ -79,6 +76,19 @@ def choose_tiles(job: FusionJob, input_room: int, output_room: int, config: Fusi
         for r in range(0, rows, height)
         for c in range(0, columns, width)
     ]
+
+
+def _no_tile(job: FusionJob, config: FusionConfig, *, few: bool) -> str:
+    """Why there is no tile at all: buffers, or a window whose sums the rows do not hold while weights come in parts."""
+    name = job.shape.name
+    if few:
+        least, pixels = settable_bytes(job.weights[0].nbytes), tile_pixels(job.shape, Tile(0, 0, 1, 0, 1))
+        return (
+            f"wbuf_bytes must be at least {least} for layer {name!r}, not {config.wbuf_bytes}: a window of {pixels} "
+            f"pixels in {config.rows} rows needs the weights of a filter tile at once"
+        )
+    least_input, least_output = (settable_bytes(room) for room in least_room(job))
+    return f"ibuf_bytes must be at least {least_input} and obuf_bytes {least_output} for one tile of layer {name!r}"
 
 
 def overlapped_tiles(job: FusionJob, config: FusionConfig, *, loads: bool, stores: bool) -> list[Tile]:
@@ -169,10 +179,10 @@ def _parts(total: int, size: int) -> list[tuple[int, int]]:
     return [*([(size, full)] if full else []), *([(rest, 1)] if rest else [])]
 
 
-def filter_blocks(job: FusionJob, room: int) -> list[tuple[int, int]]:
-    """Ranges of filter tiles whose weights take at most `room` bytes (at least one tile each)."""
+def filter_blocks(job: FusionJob, room: int, most: int) -> list[tuple[int, int]]:
+    """Ranges of at most `most` filter tiles whose weights take at most `room` bytes (at least one tile each)."""
     tiles, words, size = job.weights.shape
-    count = max(1, min(room // (words * size), 4095))
+    count = max(1, min(room // (words * size), most, 4095))
     return [(start, min(start + count, tiles)) for start in range(0, tiles, count)]
 
 
