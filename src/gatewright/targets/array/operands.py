@@ -53,20 +53,8 @@ class OperandLoader(Writer):
             least, have = settable_bytes(len(data)), self.config.weight_bytes
             raise ConfigError(f"weight_bytes must be at least {least} for layer {job.name!r}, not {have}")
         start = self.weights.put(full, len(data))
-        self._load_weight_pieces(self.pack(full, data), start, len(data))
+        self.load_around(self.pack(full, data), start, len(data), self.config.weight_bytes)
         return start
-
-    def _load_weight_pieces(self, offset: int, start: int, size: int) -> None:
-        """In pieces where one block fills much of the scratchpad: the first ones need not wait for all the room."""
-        whole, line = self.config.weight_bytes, self.config.bus_bytes
-        size = -(-size // line) * line
-        piece = size if size <= whole // 4 else whole // 8
-        done = 0
-        while done < size:
-            at = (start + done) % whole
-            length = min(piece, size - done, whole - at)
-            self.load(Memory.WEIGHT, Place(self.constants_region, offset + done), at, length)
-            done += length
 
     def load_parameters(self, key: object, job: Job, block: tuple[int, int]) -> int:
         """Address of a block's parameters; those of the whole job are loaded at once when half the room holds them."""

@@ -103,6 +103,21 @@ class Writer:
         line = self.config.bus_bytes
         self.load(memory, Place(self.constants_region, self.pack(key, data)), scratch, -(-len(data) // line) * line)
 
+    def load_around(self, offset: int, start: int, size: int, room: int) -> None:
+        """Load constants from `offset` on into the weight scratchpad of `room` bytes, from `start` on, around its end.
+
+        In pieces where they fill much of it: the first ones need not wait for all the room.
+        """
+        line = self.config.bus_bytes
+        size = -(-size // line) * line
+        piece = size if size <= room // 4 else room // 8
+        done = 0
+        while done < size:
+            at = (start + done) % room
+            length = min(piece, size - done, room - at)
+            self.load(Memory.WEIGHT, Place(self.constants_region, offset + done), at, length)
+            done += length
+
     def load_table(self, data: bytes) -> None:
         """Put a table of 256 bytes into its memory unless it is there."""
         if data != self._table:

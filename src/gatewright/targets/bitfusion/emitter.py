@@ -246,20 +246,8 @@ class FusionEmitter(Writer):
             least, have = settable_bytes(len(data)), self.fusion.wbuf_bytes
             raise ConfigError(f"wbuf_bytes must be at least {least} for layer {job.shape.name!r}, not {have}")
         start = self._weights.put(full, len(data))
-        self._load_pieces(self.pack(full, data), start, len(data))
+        self.load_around(self.pack(full, data), start, len(data), self.fusion.wbuf_bytes)
         return start
-
-    def _load_pieces(self, offset: int, start: int, size: int) -> None:
-        """In pieces where one block fills much of the buffer: the first ones need not wait for all the room."""
-        room, line = self.fusion.wbuf_bytes, self.fusion.bus_bytes
-        size = -(-size // line) * line
-        piece = size if size <= room // 4 else room // 8
-        done = 0
-        while done < size:
-            at = (start + done) % room
-            length = min(piece, size - done, room - at)
-            self.load(Memory.WEIGHT, Place(self.constants_region, offset + done), at, length)
-            done += length
 
     def _parameter_tiles(self, job: FusionJob) -> int:
         """Filter tiles whose parameters fit half their buffer; all of the job where they do."""
