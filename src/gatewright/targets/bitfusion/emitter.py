@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import Tile, extent, tile_pixels
 from gatewright.targets.array.writer import Ring, Writer
 from gatewright.targets.bitfusion.assembler import FusionStep
+from gatewright.targets.bitfusion.bands import Band, band_bias, bands, has_own_bias, whole_band
 from gatewright.targets.bitfusion.blocks import (
     BLOCK_WORDS,
     FILTER_LOOP,
@@ -37,6 +38,7 @@ from gatewright.targets.bitfusion.isa import SIGNED, TOP, Fusion, Op
 from gatewright.targets.bitfusion.job import FusionJob
 from gatewright.targets.bitfusion.tiling import (
     WordBlock,
+    band_words,
     choose_tiles,
     filter_blocks,
     overlapped_tiles,
@@ -136,24 +138,24 @@ class FusionEmitter(Writer):
         self._turn ^= 1
         size = self.fusion.wbuf_bytes
         room = size // 8 if tile_pixels(job.shape, tile) <= self.fusion.rows else size // 4
-        blocks = filter_blocks(job, min(room, _BLOCK), self._parameter_tiles(job))
         parts = word_blocks(job, room if split else size)
+        pieces = bands(job, tile, self.fusion) if len(parts) == 1 else (whole_band(job.shape, tile),)
+        blocks = filter_blocks(job, min(room, _BLOCK), self._parameter_tiles(job, pieces))
         if len(parts) > 1:
             blocks = [(tile, tile + 1) for tile in range(len(job.weights))]
         weights = self._load_weights(key, job, blocks[0], parts[0])
-        parameters = self._load_parameters(key, job, blocks[0])
+        parameters = self._load_parameters(key, job, blocks[0], pieces)
         if job.shape.tail.table is not None:
             self.load_table(job.shape.tail.table.astype(np.int8).tobytes())
         source, target = self._source(job, tile, plan), self._target(job, tile, plan)
-        self._change(self._pixel_fields(job, tile) | self._post_fields(job, tile, target))
+        self._change(self._post_fields(job, tile, target))
         for number, block in enumerate(blocks):
             for place, part in enumerate(parts):
                 if number or place:
                     weights = self._load_weights(key, job, block, part)
-                    parameters = self._load_parameters(key, job, block)
-                self._change(self._tap_fields(job, part, source))
+                    parameters = self._load_parameters(key, job, block, pieces)
                 flags = FIRST * (place == 0) | LAST * (place == len(parts) - 1)
-                self._compute(job, tile, (source, target), (block, part), (weights, parameters), flags)
+                self._compute(job, pieces, (source, target), (block, part), (weights, parameters), flags)
         if self._stores_rows(job, plan):
             self._store_rows(job, tile, target)
         elif target.following is None and job.shape.output.value not in plan.output:
@@ -249,32 +251,38 @@ class FusionEmitter(Writer):
         self.load_around(self.pack(full, data), start, len(data), self.fusion.wbuf_bytes)
         return start
 
-    def _parameter_tiles(self, job: FusionJob) -> int:
-        """Filter tiles whose parameters fit half their buffer; all of the job where they do."""
+    def _parameter_tiles(self, job: FusionJob, pieces: Sequence[Band]) -> int:
+        """Filter tiles whose parameters, for each of the bands, fit half their buffer; all of the job where they do."""
         word = self.config.lane_groups * self.config.parameter_word_bytes  # at most 512 bytes
-        return max(1, min(len(job.weights), self.config.parameter_bytes // 2 // word))
+        sets = len({has_own_bias(job.shape, band) and (band.first, band.stop) for band in pieces})
+        return max(1, min(len(job.weights), self.config.parameter_bytes // 2 // (word * sets)))
 
-    def _load_parameters(self, key: object, job: FusionJob, block: tuple[int, int]) -> int:
-        """Address of a block's parameters; those of the whole job are loaded at once when half the room holds them."""
+    def _load_parameters(
+        self, key: object, job: FusionJob, block: tuple[int, int], pieces: Sequence[Band]
+    ) -> list[int]:
+        """Address of a block's parameters for each band; those of all filters at once when half the room holds them."""
         word = self.config.lane_groups * self.config.parameter_word_bytes
         tiles = len(job.weights)
-        part = (0, tiles) if self._parameter_tiles(job) == tiles else block
-        full = ("parameters", key, part)
-        start = self.parameters.find(full)
-        if start is None:
-            data = self._parameter_bytes(job, part)
-            start = self.parameters.put(full, len(data))
-            self.load_constants(Memory.PARAMETER, full, data, start)
-        return start + (block[0] - part[0]) * word
+        part = (0, tiles) if self._parameter_tiles(job, pieces) == tiles else block
+        found = []
+        for band in pieces:
+            full = ("parameters", key, part, (band.first, band.stop) if has_own_bias(job.shape, band) else None)
+            start = self.parameters.find(full)
+            if start is None:
+                data = self._parameter_bytes(job, part, band)
+                start = self.parameters.put(full, len(data))
+                self.load_constants(Memory.PARAMETER, full, data, start)
+            found.append(start + (block[0] - part[0]) * word)
+        return found
 
-    def _parameter_bytes(self, job: FusionJob, part: tuple[int, int]) -> bytes:
+    def _parameter_bytes(self, job: FusionJob, part: tuple[int, int], band: Band) -> bytes:
         config, shape = self.config, job.shape
         table = np.zeros((len(job.weights), config.lane_groups * config.post_lanes), "<u8")
         mul, shift = shape.mul.astype(np.int64), shape.shift.astype(np.int64)
         if config.dyadic:
             shift = shift - np.array([int(value).bit_length() - 1 for value in mul])
             mul = np.zeros_like(mul)
-        words = (shape.bias.astype(np.int64) & 0xFFFFFFFF).astype(np.uint64)
+        words = (band_bias(shape, band, config.columns) & 0xFFFFFFFF).astype(np.uint64)
         words |= mul.astype(np.uint64) << np.uint64(32)
         words |= (shift & 0xFF).astype(np.uint64) << np.uint64(56)
         for tile in range(len(job.weights)):
@@ -353,39 +361,50 @@ class FusionEmitter(Writer):
     def _compute(
         self,
         job: FusionJob,
-        tile: Tile,
+        pieces: Sequence[Band],
         places: tuple[_Source, _Target],
         what: tuple[tuple[int, int], WordBlock],
-        constants: tuple[int, int],
+        constants: tuple[int, Sequence[int]],
         flags: int,
     ) -> None:
-        """`compute` over a block of filter tiles, or one for each when they read different bytes."""
+        """`compute` over a block of filter tiles; one for each when they read different bytes or come in bands."""
         config, shape, (source, target), (block, part) = self.fusion, job.shape, places, what
-        step = 1 if shape.tile_x is not None else block[1] - block[0]
+        together = shape.tile_x is None and pieces == (whole_band(shape, pieces[0].tile),)
+        step = block[1] - block[0] if together else 1
         word = self.config.lane_groups * self.config.parameter_word_bytes
-        tile_bytes = part.count * job.word_weights
-        x = shape.x0 + tile.column * shape.columns[-1].dx + part.dx - source.x
+        ragged = shape.filters - (len(job.weights) - 1) * config.columns
         for first in range(block[0], block[1], step):
-            ragged = shape.filters - (len(job.weights) - 1) * config.columns
-            offset = first * packed_bytes(config.columns, job.output_width)
-            fields = {
-                "ibuf_base": source.base % (1 << 20),
-                "origin_row": shape.y0 + tile.row * shape.rows.dy + part.dy - source.y,
-                "origin": x + (shape.tile_x[first] if shape.tile_x is not None else 0),
-                "height": source.height,
-                "wbuf_base": (constants[0] + (first - block[0]) * tile_bytes) % config.wbuf_bytes,
-                f"count{FILTER_LOOP}": step,
-                "last_columns": ragged if first + step == len(job.weights) else config.columns,
-                "parameter_base": constants[1] + (first - block[0]) * word,
-            }
-            if target.following is not None:
-                fields["next_base"] = target.following + offset
-            if target.output is not None:
-                fields["obuf_base"] = target.output + offset
-            if shape.tail.residual:
-                fields["residual_base"] = target.residual + offset
-            self._change(fields)
-            self._run(flags)
+            for band, parameters in zip(pieces, constants[1], strict=True):
+                mine, tile = band_words(job, band, part), band.tile
+                weights = (first - block[0]) * part.count + mine.start - part.start  # words before these
+                x = shape.x0 + tile.column * shape.columns[-1].dx + mine.dx - source.x
+                fields = {
+                    "ibuf_base": source.base % (1 << 20),
+                    "origin_row": shape.y0 + tile.row * shape.rows.dy + mine.dy - source.y,
+                    "origin": x + (shape.tile_x[first] if shape.tile_x is not None else 0),
+                    "height": source.height,
+                    "wbuf_base": (constants[0] + weights * job.word_weights) % config.wbuf_bytes,
+                    f"count{FILTER_LOOP}": step,
+                    "last_columns": ragged if first + step == len(job.weights) else config.columns,
+                    "parameter_base": parameters + (first - block[0]) * word,
+                }
+                offset = first * packed_bytes(config.columns, job.output_width)
+                offset += (tile.row - pieces[0].tile.row) * target.row_bytes
+                fields |= self._result_fields(job, target, offset)
+                self._change(self._pixel_fields(job, tile) | self._tap_fields(job, mine, source) | fields)
+                self._run(flags)
+
+    @staticmethod
+    def _result_fields(job: FusionJob, target: _Target, offset: int) -> dict[str, int]:
+        """Where results go, `offset` bytes behind the tile's first."""
+        fields = {}
+        if target.following is not None:
+            fields["next_base"] = target.following + offset
+        if target.output is not None:
+            fields["obuf_base"] = target.output + offset
+        if job.shape.tail.residual:
+            fields["residual_base"] = target.residual + offset
+        return fields
 
     def _run(self, flags: int) -> None:
         """The words so far, then a `compute`, in as few instructions as they fit."""

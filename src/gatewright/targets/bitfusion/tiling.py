@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 from gatewright.errors import ConfigError
 from gatewright.targets.array.config import settable_bytes
 from gatewright.targets.array.tiling import Tile, extent, tile_pixels, whole
-from gatewright.targets.array.timing import drain_cycles
+from gatewright.targets.bitfusion.bands import Band, band_cycles, bands
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.job import FusionJob
 
-__all__ = ["WordBlock", "choose_tiles", "filter_blocks", "least_room", "overlapped_tiles", "tile_output", "word_blocks"]
+__all__ = [
+    "WordBlock",
+    "band_words",
+    "choose_tiles",
+    "filter_blocks",
+    "least_room",
+    "overlapped_tiles",
+    "tile_output",
+    "word_blocks",
+]
 
 _TILE_OVERHEAD = 64
 """Cycles that a tile costs beside computing and loading, about: tokens, configuration, drain."""
@@ -100,7 +110,7 @@ def overlapped_tiles(job: FusionJob, config: FusionConfig, *, loads: bool, store
     if not shape.tileable or not (loads or stores):
         return whole(shape)
     rows = shape.rows.count
-    steps = max(job.steps, drain_cycles(config.array()))
+    computing = cache(lambda tile: sum(band_cycles(job, band, config) for band in bands(job, tile, config)))
     weights = job.weights[0].nbytes / config.bus_bytes  # of a filter tile; they come as the first tile needs them
 
     def time(cuts: tuple[int, ...]) -> tuple[float, int]:
@@ -112,7 +122,7 @@ def overlapped_tiles(job: FusionJob, config: FusionConfig, *, loads: bool, store
                 read = extent(shape, tile).y_stop
             for _ in job.weights:
                 loaded += weights if start == 0 else 0
-                computed = max(computed, loaded) + -(-tile_pixels(shape, tile) // config.rows) * steps
+                computed = max(computed, loaded) + computing(tile)
             stored = max(stored, computed) + (tile_output(job, tile) / config.bus_bytes if stores else 0)
         return stored, len(cuts)
 
@@ -211,3 +221,11 @@ def _word_blocks(job: FusionJob, room: int) -> Iterator[WordBlock]:
                 for w in range(0, words, count):
                     dx = s * taps.segment_step + w * job.slots.word_bytes
                     yield WordBlock(min(count, words - w), 1, 1, r * taps.row_step, dx, r * row + s * words + w)
+
+
+def band_words(job: FusionJob, band: Band, part: WordBlock) -> WordBlock:
+    """The words of taps that a band takes of this part; a part that is not all words belongs to a whole band."""
+    if band.taps == job.shape.taps.rows:
+        return part
+    start = band.first * part.words * part.segments
+    return replace(part, rows=band.taps, dy=band.first * job.shape.taps.row_step, start=start)
