@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
@@ -24,6 +25,7 @@ _TABLE_WIDTH = 8  # up to which a function is one table; beyond, arithmetic come
 _GREATEST_MULTIPLIER = (1 << 31) - 1
 
 
+@dataclass(eq=False, repr=False)
 class Activation(Elementwise):
     """A function of each element. `act_func` of a convolution is such a class, applied to the convolution.
 
@@ -32,12 +34,9 @@ class Activation(Elementwise):
     """
 
     features: Numeric
-    features_scale_factor: float | None = None
-
-    def __init__(self, features: Numeric) -> None:
-        raise NotImplementedError("each function is a class of its own")
 
     def __post_init__(self) -> None:
+        self.features_scale_factor: float | None = None
         self._elementwise(self.features)
 
     @property
@@ -45,9 +44,9 @@ class Activation(Elementwise):
         """The integer that stands for 1.0 in the operand."""
         return self.args[0].scale_factor if self.features_scale_factor is None else self.features_scale_factor
 
+    @abstractmethod
     def bounds(self, low: int, high: int) -> tuple[int, int] | None:
         """The bounds that do the same to a value within low..high; None where bounds cannot."""
-        return None
 
     def activate(self, draft: Draft, value: str) -> str:
         """Add the function to the graph, in the type of this record."""
@@ -64,7 +63,6 @@ class Activation(Elementwise):
 class _Simple(Activation):
     """A function without numbers of its own."""
 
-    features: Numeric
     dtype: dtype_info | None = None
     name: str | None = None
     par: int = 1
@@ -149,7 +147,6 @@ class sigmoid(Activation):
     `mul / 2^shift` takes the scale of x to that of m, in which 1.0 is `2^(lut_addrwidth - 1) / lut_clip`.
     """
 
-    features: Numeric
     lut_addrwidth: int = 8
     lut_clip: float = 6.0
     range_rate: float = 0.95
@@ -190,6 +187,9 @@ class sigmoid(Activation):
         if not 0 <= shift <= ir.numerics.MAX_SHIFT:
             raise ArgumentError(f"{self.title}: scale factor of x must be larger, not {self.factor!r}")
         return mul, shift
+
+    def bounds(self, low: int, high: int) -> tuple[int, int] | None:
+        return None
 
     def activate(self, draft: Draft, value: str) -> str:
         dtype, old = draft.integer(self), draft.builder.type_of(value).dtype

@@ -60,7 +60,7 @@ class Draft:
             if isinstance(record, placeholder) or record.object_id in self.given:
                 name, type = self._unnamed(record), self.type_of(record)
                 self.values[record.object_id] = self.builder.input(name, type, self.port(record, name, type))
-            elif not isinstance(record, Storage | Immediate):
+            elif isinstance(record, Operator) and not isinstance(record, Immediate):
                 with self.within(record):
                     self.values[record.object_id] = record.lower(self)
 

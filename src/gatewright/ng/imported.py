@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cache
@@ -37,7 +38,7 @@ class rescale(Elementwise):
 
 
 _SUMS = ir.Conv2d | ir.MatMul
-_KINDS: Mapping[type[ir.Operator], type[Operator]] = {
+_KINDS: Mapping[type[ir.Operator], ABCMeta] = {
     ir.Conv2d: conv2d,
     ir.MatMul: matmul,
     ir.Requantise: rescale,
@@ -136,7 +137,7 @@ class Records:
         inner = {node.name for node in nodes}
         inputs = dict.fromkeys(name for node in nodes for name in node.inputs if name not in inner)
         result = nodes[-1]
-        record: Any = object.__new__(_imported(_kind(nodes[0].op)))  # type: ignore[arg-type]
+        record: Any = object.__new__(_imported(_kind(nodes[0].op)))
         record.nodes, record.operands = nodes, {name: self.by_value[name] for name in inputs}
         for own, shared in getattr(record, "names", {}).items():
             setattr(record, shared, getattr(record, own))
@@ -147,9 +148,9 @@ class Records:
 
 
 @cache
-def _imported(kind: type[Operator]) -> type:
+def _imported(kind: ABCMeta) -> type:
     """The class of imported records that count as this kind."""
-    return type(kind.__name__, (Imported, kind), {"hint_names": kind.hint_names})
+    return type(kind.__name__, (Imported, kind), {})
 
 
 def _groups(graph: ir.Graph) -> list[tuple[ir.Node, ...]]:
@@ -166,7 +167,7 @@ def _groups(graph: ir.Graph) -> list[tuple[ir.Node, ...]]:
     return list(groups.values())
 
 
-def _kind(op: ir.Operator) -> type[Operator]:
+def _kind(op: ir.Operator) -> ABCMeta:
     """What NNgen would call it; pools whose windows do not overlap are `_serial`."""
     if isinstance(op, ir.MaxPool | ir.AveragePool):
         serial = op.kernel == op.strides

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ _PARALLEL = ("par_ich", "par_och", "par_col", "par_row", "concur_och")
 
 
 @dataclass(eq=False, repr=False)
-class conv2d(Product, metaclass=ABCMeta):
+class conv2d(Product):
     """Convolution of an NHWC image with an OHWI filter; see `Product` for what follows the sum.
 
     Padding 'SAME' puts the odd pixel before the image. matmul counts as a subclass, as in NNgen.

@@ -6,6 +6,7 @@ quantisation adjusts shifts, `attribute` gives hints. What it means as integers,
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import count
@@ -168,12 +169,8 @@ class Numeric:
         """The shape before reshapes."""
         return self.shape
 
-    def lower(self, draft: Draft) -> str:
-        """Add what this record means to the graph under construction; the name of the graph's value."""
-        raise NotImplementedError
 
-
-class Operator(Numeric):
+class Operator(Numeric, ABC):
     """A tensor that is computed. Subclasses are dataclasses whose fields are NNgen's arguments, in its order.
 
     `hint_names` are the arguments of `attribute`, in order: wishes that change no result. `asked` holds those that
@@ -182,6 +179,10 @@ class Operator(Numeric):
 
     hint_names: ClassVar[tuple[str, ...]] = ("par",)
     asked: dict[str, Any]
+
+    @abstractmethod
+    def lower(self, draft: Draft) -> str:
+        """Add what this record means to the graph under construction; the name of the graph's value."""
 
     def _register(self, args: Sequence[Numeric], shape: Any, dtype: dtype_info | None = None) -> None:
         """Start the life of an operator over `args`; without a `dtype`, that of the widest argument."""

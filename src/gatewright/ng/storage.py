@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from gatewright.ng.dtypes import dtype_info, int32
 from gatewright.ng.errors import ArgumentError
 from gatewright.ng.records import Elementwise, Numeric
 from gatewright.ng.shapes import to_shape
+
+if TYPE_CHECKING:
+    from gatewright.ng.draft import Draft
 
 __all__ = [
     "Immediate",
@@ -107,6 +110,9 @@ class Immediate(Elementwise):
     """One number in every element, which takes no memory."""
 
     fill_value: int
+
+    def lower(self, draft: Draft) -> str:
+        return draft.value(self)
 
     def _fill(self) -> None:
         self._register((), self.shape)
