@@ -146,7 +146,7 @@ def test_text_depends_on_the_component_alone(array):
 
 
 def test_text_does_not_depend_on_the_process():
-    program = "from gatewright.hdl import *; import sys; sys.stdout.write(emit_verilog(SkidBuffer(8), 'top'))"
+    program = "from gatewright.hdl import *; import sys; sys.stdout.write(emit_verilog(StreamQueue(8, 2), 'top'))"
     texts = {
         subprocess.run(
             [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, text=True, capture_output=True, check=True

@@ -3,7 +3,7 @@
 import pytest
 
 from gatewright.hdl import emit_verilog
-from gatewright.hdl.shell_loopback import LoopbackMachine
+from loopback_machine import LoopbackMachine
 from gatewright.sim import lint
 
 

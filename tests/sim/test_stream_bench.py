@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gatewright.errors import MachineFault
-from gatewright.hdl import SkidBuffer
+from gatewright.hdl import StreamQueue
 from gatewright.sim import ProtocolError, StreamBench, run_stream
 
 
@@ -61,11 +61,11 @@ def test_faults_are_found(fault, message):
 
 def test_too_many_items_are_found_after_the_last_expected():
     with pytest.raises(ProtocolError, match="more than the expected 99 items came out"):
-        run_stream(SkidBuffer(8), list(range(100)), expected_count=99)
+        run_stream(StreamQueue(8, 2), list(range(100)), expected_count=99)
 
 
 def test_seeds_give_different_pauses_and_equal_results():
-    bench = StreamBench(SkidBuffer(8))
+    bench = StreamBench(StreamQueue(8, 2))
     runs = [bench.run({"i": list(range(100))}, {"o": 100}, seed=seed) for seed in (1, 1, 2)]
     assert runs[0] == runs[1]
     assert runs[0].outputs == runs[2].outputs
@@ -112,4 +112,4 @@ def test_stream_that_is_always_valid_and_one_that_is_always_ready():
 
 def test_item_must_fit():
     with pytest.raises(ValueError, match="Item of a stream must fit 8 bits, not 256"):
-        run_stream(SkidBuffer(8), [256], expected_count=1)
+        run_stream(StreamQueue(8, 2), [256], expected_count=1)

@@ -12,7 +12,7 @@ from gatewright.hdl.core_port import CorePort
 from gatewright.hdl.csr_map import REGISTER_MAP, ErrorCode
 from gatewright.hdl.emit import emit_verilog
 from gatewright.hdl.instruction import HEADER, INSTRUCTION_BYTES, TRANSFER, Memory, Opcode, Queue, pack, unpack
-from gatewright.hdl.shell_loopback import DELAY, NOTHING, LoopbackMachine
+from loopback_machine import DELAY, NOTHING, LoopbackMachine
 from gatewright.sim.bus import SimulatedBus
 from gatewright.sim.memory import MemoryOptions
 

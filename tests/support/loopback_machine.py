@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import *
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
