@@ -10,11 +10,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx_tail import without_tail
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from gatewright import ir
 from gatewright.frontends import run_reference
-from gatewright.frontends.onnx import ImportOptions, import_onnx, without_tail
+from gatewright.frontends.onnx import ImportOptions, import_onnx
 
 TYPES = {
     "float32": TensorProto.FLOAT,

@@ -1,9 +1,9 @@
 """The Verilog of the smallest machine is clean."""
 
 import pytest
+from loopback_machine import LoopbackMachine
 
 from gatewright.hdl import emit_verilog
-from loopback_machine import LoopbackMachine
 from gatewright.sim import lint
 
 

@@ -8,9 +8,7 @@ from gatewright import ir, passes
 SEEDS = range(40)
 
 
-@pytest.mark.parametrize(
-    "step", [*dict.fromkeys(passes.PASSES), passes.remove_dead, passes.duplicate_sums, passes.to_signed]
-)
+@pytest.mark.parametrize("step", [*dict.fromkeys(passes.PASSES), passes.remove_dead, passes.to_signed])
 def test_each_pass_preserves_evaluation(step, random_graph, expect_same_results):
     for seed in SEEDS:
         graph = random_graph(seed)

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from amaranth.hdl import Cat, Module, Signal
+from loopback_machine import DELAY, NOTHING, LoopbackMachine
 
 from gatewright.hdl.core_port import CorePort
 from gatewright.hdl.csr_map import REGISTER_MAP, ErrorCode
 from gatewright.hdl.emit import emit_verilog
 from gatewright.hdl.instruction import HEADER, INSTRUCTION_BYTES, TRANSFER, Memory, Opcode, Queue, pack, unpack
-from loopback_machine import DELAY, NOTHING, LoopbackMachine
 from gatewright.sim.bus import SimulatedBus
 from gatewright.sim.memory import MemoryOptions
 

@@ -18,7 +18,6 @@ __all__ = [
     "largest",
     "quantise",
     "quantise_multiplier",
-    "quantise_multipliers",
     "quantise_multipliers_together",
     "reduce_multiplier",
     "requantise",
@@ -152,12 +151,6 @@ def quantise_multiplier(real: float, bits: int = 17) -> tuple[int, int]:
             return mul - 1, 0
         mul, shift = mul >> 1, shift - 1
     return (mul, shift) if mul else (0, 0)
-
-
-def quantise_multipliers(reals: Any, bits: int = 17) -> tuple[np.ndarray, np.ndarray]:
-    """`quantise_multiplier` of each factor: `mul` as uint32, `shift` as uint8."""
-    pairs = [quantise_multiplier(float(real), bits) for real in np.ravel(reals)]
-    return np.array([mul for mul, _ in pairs], np.uint32), np.array([shift for _, shift in pairs], np.uint8)
 
 
 def quantise_multipliers_together(reals: Sequence[float], bits: int = 17) -> tuple[tuple[int, ...], int]:

@@ -1,8 +1,8 @@
 """Passes: pure functions from graph to graph. A pass changes how a network is written, never what it computes.
 
 The docstring of each is its rule. `PASSES` is the order that suits every machine; `to_signed` is for machines whose
-operands are signed, `narrow_sums` for those whose results are narrower than their accumulators, `duplicate_sums` for
-those that cannot keep a sum; `group` forms the layers that machines lower.
+operands are signed, `narrow_sums` for those whose results are narrower than their accumulators; `group` forms the
+layers that machines lower.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from gatewright import ir
 from gatewright.passes.absorb_transposes import absorb_transposes
 from gatewright.passes.cancel_transposes import cancel_transposes
-from gatewright.passes.duplicate_sums import duplicate_sums
 from gatewright.passes.editor import Editor
 from gatewright.passes.fold_clip import fold_clip
 from gatewright.passes.fold_constants import fold_constants, remove_dead
@@ -32,7 +31,6 @@ __all__ = [
     "absorb_transposes",
     "aliases",
     "cancel_transposes",
-    "duplicate_sums",
     "fold_clip",
     "fold_constants",
     "fold_requantise",

@@ -7,7 +7,6 @@ from gatewright.frontends.onnx.normalise import normalise
 from gatewright.frontends.onnx.ops import OPERATORS
 from gatewright.frontends.onnx.options import ImportOptions
 from gatewright.frontends.onnx.standard import standard_form
-from gatewright.frontends.onnx.tail import without_tail
 
 __all__ = [
     "HIGH",
@@ -20,5 +19,4 @@ __all__ = [
     "load_model",
     "normalise",
     "standard_form",
-    "without_tail",
 ]
