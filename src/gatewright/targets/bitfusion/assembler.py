@@ -24,7 +24,7 @@ from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, Op
 from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, lanes_of
 
-__all__ = ["FusionEffects", "FusionStep", "State", "decode_steps", "disassemble"]
+__all__ = ["FusionEffects", "FusionStep", "State", "decode_steps", "disassemble", "filter_rows"]
 
 State = dict[str, int]
 
@@ -42,10 +42,10 @@ def word_bytes(state: State) -> int:
     return state["slot"] * lanes_of(state["weight"] % SIGNED)
 
 
-def word_weights(state: State, columns: int) -> int:
+def word_weights(state: State) -> int:
     """Bytes of a word's weights for a tile of filters."""
-    chunks = -(-state["slot"] // chunk_steps(state["input"] % SIGNED))
-    return chunks * columns * chunk_bytes(state["weight"] % SIGNED)
+    chunks = -(-state["slot"] // (1 if state["split"] else chunk_steps(state["input"] % SIGNED)))
+    return chunks * state["tile_columns"] * chunk_bytes(state["weight"] % SIGNED)
 
 
 def tap_words(state: State) -> int:
@@ -58,6 +58,11 @@ def pixel_count(state: State) -> int:
     for loop in PIXEL_LOOPS:
         count *= state[f"count{loop}"]
     return count
+
+
+def filter_rows(state: State) -> int:
+    """Rows of a filter tile that have filters of their own."""
+    return pixel_count(state) if state["split"] else 1
 
 
 class FusionEffects(Effects):
@@ -87,7 +92,7 @@ class FusionEffects(Effects):
     def _run(self, flags: int) -> Iterator[Access]:
         s, config = self.state, self.fusion
         yield from self._inputs()
-        stop = s["wbuf_base"] + s[f"count{FILTER_LOOP}"] * tap_words(s) * word_weights(s, config.columns)
+        stop = s["wbuf_base"] + s[f"count{FILTER_LOOP}"] * tap_words(s) * word_weights(s)
         yield Access(Memory.WEIGHT, s["wbuf_base"], min(stop, config.wbuf_bytes), False)
         yield Access(Memory.WEIGHT, 0, stop - config.wbuf_bytes, False)  # weights wrap
         if flags & LAST:
@@ -96,7 +101,7 @@ class FusionEffects(Effects):
     def _results(self) -> Iterator[Access]:
         s, array = self.state, self.config
         tiles = s[f"count{FILTER_LOOP}"]
-        parameters = tiles * array.lane_groups * array.parameter_word_bytes
+        parameters = tiles * filter_rows(s) * array.lane_groups * array.parameter_word_bytes
         yield Access(Memory.PARAMETER, s["parameter_base"], s["parameter_base"] + parameters, False)
         pixels = pixel_count(s) // s["pool_count"]
         rows = -(-pixels // s["out_count"])

@@ -114,6 +114,8 @@ _REGISTERS: dict[Register, Shape] = {
     Register.OUT_DELTA: signed(20),
     Register.FILTER_STEP: _ADDRESS,
     Register.RESULT_SIZE: unsigned(2),
+    Register.TILE_COLUMNS: unsigned(7),
+    Register.SPLIT: unsigned(1),
 }
 
 

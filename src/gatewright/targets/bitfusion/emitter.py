@@ -142,7 +142,7 @@ class FusionEmitter(Writer):
         pieces = bands(job, tile, self.fusion) if len(parts) == 1 else (whole_band(job.shape, tile),)
         blocks = filter_blocks(job, min(room, _BLOCK), self._parameter_tiles(job, pieces))
         if len(parts) > 1:
-            blocks = [(tile, tile + 1) for tile in range(len(job.weights))]
+            blocks = [(tile, tile + 1) for tile in range(job.tiles.count)]
         weights = self._load_weights(key, job, blocks[0], parts[0])
         parameters = self._load_parameters(key, job, blocks[0], pieces)
         if job.shape.tail.table is not None:
@@ -253,16 +253,18 @@ class FusionEmitter(Writer):
 
     def _parameter_tiles(self, job: FusionJob, pieces: Sequence[Band]) -> int:
         """Filter tiles whose parameters, for each of the bands, fit half their buffer; all of the job where they do."""
-        word = self.config.lane_groups * self.config.parameter_word_bytes  # at most 512 bytes
         sets = len({has_own_bias(job.shape, band) and (band.first, band.stop) for band in pieces})
-        return max(1, min(len(job.weights), self.config.parameter_bytes // 2 // (word * sets)))
+        return max(1, min(job.tiles.count, self.config.parameter_bytes // 2 // (self._parameter_size(job) * sets)))
+
+    def _parameter_size(self, job: FusionJob) -> int:
+        """Bytes of a filter tile's parameters; at most 512 for each row."""
+        return job.tiles.rows * self.config.lane_groups * self.config.parameter_word_bytes
 
     def _load_parameters(
         self, key: object, job: FusionJob, block: tuple[int, int], pieces: Sequence[Band]
     ) -> list[int]:
         """Address of a block's parameters for each band; those of all filters at once when half the room holds them."""
-        word = self.config.lane_groups * self.config.parameter_word_bytes
-        tiles = len(job.weights)
+        tiles = job.tiles.count
         part = (0, tiles) if self._parameter_tiles(job, pieces) == tiles else block
         found = []
         for band in pieces:
@@ -272,12 +274,12 @@ class FusionEmitter(Writer):
                 data = self._parameter_bytes(job, part, band)
                 start = self.parameters.put(full, len(data))
                 self.load_constants(Memory.PARAMETER, full, data, start)
-            found.append(start + (block[0] - part[0]) * word)
+            found.append(start + (block[0] - part[0]) * self._parameter_size(job))
         return found
 
     def _parameter_bytes(self, job: FusionJob, part: tuple[int, int], band: Band) -> bytes:
-        config, shape = self.config, job.shape
-        table = np.zeros((len(job.weights), config.lane_groups * config.post_lanes), "<u8")
+        config, shape, tiles = self.config, job.shape, job.tiles
+        table = np.zeros((tiles.count * tiles.rows, config.lane_groups * config.post_lanes), "<u8")
         mul, shift = shape.mul.astype(np.int64), shape.shift.astype(np.int64)
         if config.dyadic:
             shift = shift - np.array([int(value).bit_length() - 1 for value in mul])
@@ -285,10 +287,10 @@ class FusionEmitter(Writer):
         words = (band_bias(shape, band, config.columns) & 0xFFFFFFFF).astype(np.uint64)
         words |= mul.astype(np.uint64) << np.uint64(32)
         words |= (shift & 0xFF).astype(np.uint64) << np.uint64(56)
-        for tile in range(len(job.weights)):
-            mine = words[tile * config.columns : (tile + 1) * config.columns]
-            table[tile, : len(mine)] = mine
-        return table[part[0] : part[1]].tobytes()
+        for row in range(len(table)):
+            mine = words[row * tiles.columns : (row + 1) * tiles.columns]
+            table[row, : len(mine)] = mine
+        return table[part[0] * tiles.rows : part[1] * tiles.rows].tobytes()
 
     # Blocks.
 
@@ -301,6 +303,8 @@ class FusionEmitter(Writer):
     def _pixel_fields(self, job: FusionJob, tile: Tile) -> dict[str, int]:
         shape = job.shape
         *inner, outer = shape.columns
+        if job.tiles.rows > 1:  # all rows work on one pixel
+            return {f"count{loop}": 1 for loop in PIXEL_LOOPS[1:]} | {f"dy{PIXEL_LOOPS[0]}": 0, f"dx{PIXEL_LOOPS[0]}": 0}
         levels = [*shape.window, *inner, Level(tile.columns, outer.dy, outer.dx)]
         levels += [Level(1)] * (len(PIXEL_LOOPS) - 1 - len(levels))
         levels.append(Level(tile.rows, shape.rows.dy, shape.rows.dx))
@@ -312,7 +316,10 @@ class FusionEmitter(Writer):
         return fields
 
     def _post_fields(self, job: FusionJob, tile: Tile, target: _Target) -> dict[str, int]:
-        tail, count = job.shape.tail, self._tile_row(job, tile)
+        tail, tiles = job.shape.tail, job.tiles
+        row_bytes = packed_bytes(tiles.columns, job.output_width)
+        split = tiles.rows > 1
+        count, step = (tiles.rows, row_bytes) if split else (self._tile_row(job, tile), target.pixel_bytes)
         limit = 1 << min(self.fusion.result_width, 31)
         fields = {
             "output": job.output_width | SIGNED,
@@ -327,9 +334,11 @@ class FusionEmitter(Writer):
             "to_next": int(target.following is not None),
             "to_obuf": int(target.output is not None),
             "out_count": count,
-            "out_step": target.pixel_bytes,
-            "out_delta": target.row_bytes - (count - 1) * target.pixel_bytes,
-            "filter_step": packed_bytes(self.config.columns, job.output_width),
+            "out_step": step,
+            "out_delta": 0 if split else target.row_bytes - (count - 1) * step,
+            "filter_step": tiles.rows * row_bytes,
+            "tile_columns": tiles.columns,
+            "split": int(split),
             "result_size": max(job.output_width // 8, 1).bit_length() - 1,
         }
         if tail.residual is not None:
@@ -367,28 +376,29 @@ class FusionEmitter(Writer):
         constants: tuple[int, Sequence[int]],
         flags: int,
     ) -> None:
-        """`compute` over a block of filter tiles; one for each when they read different bytes or come in bands."""
+        """`compute` over a block of filter tiles, or several: as tiles differ, and for each band."""
         config, shape, (source, target), (block, part) = self.fusion, job.shape, places, what
-        together = shape.tile_x is None and pieces == (whole_band(shape, pieces[0].tile),)
-        step = block[1] - block[0] if together else 1
-        word = self.config.lane_groups * self.config.parameter_word_bytes
-        ragged = shape.filters - (len(job.weights) - 1) * config.columns
-        for first in range(block[0], block[1], step):
+        tiles = job.tiles
+        together = pieces == (whole_band(shape, pieces[0].tile),)
+        for first, stop in self._alike(job, block) if together else [(t, t + 1) for t in range(*block)]:
             for band, parameters in zip(pieces, constants[1], strict=True):
                 mine, tile = band_words(job, band, part), band.tile
                 weights = (first - block[0]) * part.count + mine.start - part.start  # words before these
                 x = shape.x0 + tile.column * shape.columns[-1].dx + mine.dx - source.x
+                ends = stop == tiles.count
                 fields = {
                     "ibuf_base": source.base % (1 << 20),
                     "origin_row": shape.y0 + tile.row * shape.rows.dy + mine.dy - source.y,
                     "origin": x + (shape.tile_x[first] if shape.tile_x is not None else 0),
                     "height": source.height,
                     "wbuf_base": (constants[0] + weights * job.word_weights) % config.wbuf_bytes,
-                    f"count{FILTER_LOOP}": step,
-                    "last_columns": ragged if first + step == len(job.weights) else config.columns,
-                    "parameter_base": parameters + (first - block[0]) * word,
+                    f"count{FILTER_LOOP}": stop - first,
+                    "last_columns": tiles.last_columns if ends else tiles.columns,
+                    "parameter_base": parameters + (first - block[0]) * self._parameter_size(job),
                 }
-                offset = first * packed_bytes(config.columns, job.output_width)
+                if tiles.rows > 1:
+                    fields[f"count{PIXEL_LOOPS[0]}"] = tiles.last_rows if ends and stop - first == 1 else tiles.rows
+                offset = first * tiles.rows * packed_bytes(tiles.columns, job.output_width)
                 offset += (tile.row - pieces[0].tile.row) * target.row_bytes
                 fields |= self._result_fields(job, target, offset)
                 self._change(self._pixel_fields(job, tile) | self._tap_fields(job, mine, source) | fields)
@@ -405,6 +415,16 @@ class FusionEmitter(Writer):
         if job.shape.tail.residual:
             fields["residual_base"] = target.residual + offset
         return fields
+
+    @staticmethod
+    def _alike(job: FusionJob, block: tuple[int, int]) -> list[tuple[int, int]]:
+        """A block of filter tiles as ranges of tiles that one `compute` can do."""
+        start, stop = block
+        if job.shape.tile_x is not None:
+            return [(tile, tile + 1) for tile in range(start, stop)]
+        if stop == job.tiles.count and job.tiles.last_rows < job.tiles.rows and stop - start > 1:
+            return [(start, stop - 1), (stop - 1, stop)]
+        return [block]
 
     def _run(self, flags: int) -> None:
         """The words so far, then a `compute`, in as few instructions as they fit."""

@@ -106,6 +106,8 @@ class Register(IntEnum):
     OUT_DELTA = 51
     FILTER_STEP = 52
     RESULT_SIZE = 53  # a result takes 2^`result_size` bytes
+    TILE_COLUMNS = 56  # filters of a filter tile, or of each row of one where chunks are split
+    SPLIT = 57  # chunks are split among rows, each of which has filters of its own
 
 
 class Space(IntEnum):

@@ -13,11 +13,19 @@ import numpy as np
 
 from gatewright.ir.packing import group_of, pack, packed_bytes
 from gatewright.targets.array.job import Job, Output
+from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.operands import slices
-from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, chunk_weights, lanes_of
+from gatewright.targets.bitfusion.packing import (
+    chunk_bytes,
+    chunk_steps,
+    chunk_weights,
+    lanes_of,
+    split_parts,
+    split_weights,
+)
 
-__all__ = ["FusionJob", "Misfit", "Slots", "convert", "most_steps", "slots_of", "weight_format"]
+__all__ = ["FilterTiles", "FusionJob", "Misfit", "Slots", "convert", "most_steps", "slots_of", "weight_format"]
 
 
 class Misfit(Exception):
@@ -62,6 +70,32 @@ def slots_of(run_bytes: int, input_width: int, weight_width: int, config: Fusion
 
 
 @dataclass(frozen=True)
+class FilterTiles:
+    """How filters are dealt out: `count` tiles of `rows` x `columns`; with several rows, chunks are split among them."""
+
+    filters: int
+    count: int
+    rows: int
+    columns: int
+
+    @property
+    def last_rows(self) -> int:
+        """Rows of the last tile that have filters."""
+        return -(-self.filters // self.columns) - (self.count - 1) * self.rows
+
+    @property
+    def last_columns(self) -> int:
+        """Filters of the last row that has any."""
+        return (self.filters - 1) % self.columns + 1
+
+    @classmethod
+    def even(cls, filters: int, rows: int, columns: int, group: int) -> FilterTiles:
+        """The fewest tiles, with no more columns than they need; `group` filters of a row hang together."""
+        count = -(-filters // (rows * columns))
+        return cls(filters, count, rows, -(-filters // (count * rows * group)) * group)
+
+
+@dataclass(frozen=True)
 class FusionJob:
     """One pass of the core: `shape` is the job with its distances in bytes of packed values."""
 
@@ -70,6 +104,7 @@ class FusionJob:
     widths: tuple[int, int]
     weights_signed: bool
     weights: np.ndarray  # uint8 [filter tiles, words of taps, bytes of a word's chunks for all columns]
+    tiles: FilterTiles
     pad: int  # three bytes
     output_width: int
     residual_width: int
@@ -125,6 +160,7 @@ def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> Fusion
     taps = replace(job.taps, segment_bytes=x(job.taps.segment_bytes), segment_step=x(job.taps.segment_step))
     slots = slots_of(taps.segment_bytes, width, weight_width, config)
     residual = job.tail.residual
+    tiles = _filter_tiles(job, (width, weight_width), slots, (output_width, config))
     shape = replace(
         job,
         image=replace(job.image, row_bytes=x(job.image.row_bytes)),
@@ -141,7 +177,8 @@ def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> Fusion
         slots=slots,
         widths=(width, weight_width),
         weights_signed=weights_signed,
-        weights=_passes(matrix, slots, (width, weight_width)),
+        weights=_passes(_dealt(matrix, tiles), slots, (width, weight_width)),
+        tiles=tiles,
         pad=_pad(job, width, source),
         output_width=output_width,
         residual_width=widths.get(residual, 8) if residual else 8,
@@ -198,6 +235,38 @@ def _matrix(job: Job, config: FusionConfig) -> np.ndarray:
     return runs[..., : taps.segment_bytes // taps.element_bytes]
 
 
+def _filter_tiles(job: Job, widths: tuple[int, int], slots: Slots, how: tuple[int, FusionConfig]) -> FilterTiles:
+    """Of the ways to deal out the filters, the one of fewest cycles: of computing, or of loading if that takes more.
+
+    Chunks can be split where rows would stand idle: when a tile has one pixel.
+    """
+    output_width, config = how
+    if job.tile_x is not None:
+        return FilterTiles(job.filters, len(job.weights), 1, config.columns)
+    words = job.taps.rows * job.taps.segments * slots.words
+    pixels = job.rows.count * job.row_pixels * job.pool_count
+    may_split = config.composable and pixels == 1 and widths[1] <= 8
+    group = group_of(output_width)[0]
+
+    def cycles(tiles: FilterTiles) -> tuple[float, int, int]:
+        chunks = -(-slots.steps // (1 if tiles.rows > 1 else chunk_steps(widths[0])))
+        loaded = tiles.count * words * chunks * tiles.columns * chunk_bytes(widths[1]) / config.bus_bytes
+        computed = tiles.count * max(words * slots.steps, drain_cycles(config.array()))
+        return max(loaded, computed), computed, tiles.rows
+
+    rows = {1, min(split_parts(widths[0]), config.rows) if may_split else 1}
+    return min((FilterTiles.even(job.filters, each, config.columns, group) for each in rows), key=cycles)
+
+
+def _dealt(matrix: np.ndarray, tiles: FilterTiles) -> np.ndarray:
+    """Weights [filter tiles, rows of a tile, columns, ..] of [filter tiles, columns, ..] as they were."""
+    flat = matrix.reshape(-1, *matrix.shape[2:])
+    dealt = np.zeros((tiles.count * tiles.rows * tiles.columns, *flat.shape[1:]), np.int64)
+    count = min(len(dealt), len(flat))  # the rest of either is 0
+    dealt[:count] = flat[:count]
+    return dealt.reshape(tiles.count, tiles.rows, tiles.columns, *flat.shape[1:])
+
+
 def _passes(matrix: np.ndarray, slots: Slots, widths: tuple[int, int]) -> np.ndarray:
     """The chunks of the weights; of 16-bit ones, those of the lower bytes and then those of the upper ones."""
     if widths[1] <= 8:
@@ -207,13 +276,16 @@ def _passes(matrix: np.ndarray, slots: Slots, widths: tuple[int, int]) -> np.nda
 
 def _chunks(matrix: np.ndarray, slots: Slots, widths: tuple[int, int]) -> np.ndarray:
     """Weights as they lie in the weight buffer: [filter tiles, words of taps, chunks x columns x bytes of a chunk]."""
-    tiles, columns, rows, runs, elements = matrix.shape
+    tiles, parts, columns, rows, runs, elements = matrix.shape
     operands, size = group_of(widths[0])
     each = slots.word_bytes // size * operands  # elements of a word
-    padded = np.zeros((tiles, columns, rows, runs, slots.words * each), np.int64)
+    padded = np.zeros((tiles, parts, columns, rows, runs, slots.words * each), np.int64)
     padded[..., :elements] = matrix
-    words = padded.reshape(tiles, columns, rows * runs * slots.words, each)
-    chunks = chunk_weights(words, *widths)
+    words = padded.reshape(tiles, parts, columns, rows * runs * slots.words, each)
+    if parts > 1:
+        chunks = split_weights(words.transpose(0, 2, 3, 1, 4), *widths)
+    else:
+        chunks = chunk_weights(words[:, 0], *widths)
     assert chunks.shape[-1] == chunk_bytes(widths[1])
     ordered = chunks.transpose(0, 2, 3, 1, 4)
-    return np.ascontiguousarray(ordered.reshape(tiles, words.shape[2], -1))
+    return np.ascontiguousarray(ordered.reshape(tiles, words.shape[3], -1))

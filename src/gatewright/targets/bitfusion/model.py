@@ -13,7 +13,7 @@ from gatewright.ir.packing import group_of, pack, packed_bytes, unpack
 from gatewright.program import Program
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.isa import ROUNDING_CODES
-from gatewright.targets.bitfusion.assembler import decode_steps, tap_words, word_bytes, word_weights
+from gatewright.targets.bitfusion.assembler import decode_steps, filter_rows, tap_words, word_bytes, word_weights
 from gatewright.targets.bitfusion.blocks import (
     FILTER_LOOP,
     FIRST,
@@ -26,7 +26,7 @@ from gatewright.targets.bitfusion.blocks import (
 )
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, Op
-from gatewright.targets.bitfusion.packing import chunk_bytes, unchunk
+from gatewright.targets.bitfusion.packing import chunk_bytes, split_parts, unchunk, unsplit
 
 __all__ = ["Machine", "execute"]
 
@@ -53,7 +53,7 @@ class Machine:
         }
         self.scratch = {memory: noise.integers(0, 256, size, np.uint8) for memory, size in sizes.items()}
         self.state = initial_state()
-        self.sums = np.zeros((1, 1, 1), np.int64)  # partial sums [filter tiles, pixels, columns] kept in the array
+        self.sums = np.zeros((1, 1, 1), np.int64)  # partial sums [filter rows, pixels, columns] kept in the array
 
     def step(self, step: Step) -> None:
         if step.opcode in (Opcode.LOAD, Opcode.STORE):
@@ -95,32 +95,40 @@ class Machine:
         s = self.state
         pixels = self._nest(PIXEL_LOOPS, s["origin_row"], s["origin"])
         taps = self._nest(TAP_LOOPS, 0, 0)
-        weights = self._weights()
-        step = max(1, _GATHER_LIMIT // weights.shape[1])
-        parts = [self._sums(pixels[i : i + step], taps, weights) for i in range(0, len(pixels), step)]
-        sums = np.concatenate(parts, axis=1)
+        weights = self._weights(len(pixels))
+        step = 1 if s["split"] else max(1, _GATHER_LIMIT // weights.shape[1])
+        parts = [
+            self._sums(pixels[i : i + step], taps, weights[i :: len(pixels)] if s["split"] else weights)
+            for i in range(0, len(pixels), step)
+        ]
+        sums = np.stack(parts, axis=1).reshape(len(weights), 1, -1) if s["split"] else np.concatenate(parts, axis=1)
         if not flags & FIRST:
             sums = sums + self.sums[:, : sums.shape[1]]
         self.sums = sums
         if flags & LAST:
             self._finish(sums)
 
-    def _weights(self) -> np.ndarray:
-        """[filter tiles, operands of all words, columns]"""
-        s, config, memory = self.state, self.config, self.scratch[Memory.WEIGHT]
-        tiles, words, size = s[f"count{FILTER_LOOP}"], tap_words(s), word_weights(s, self.config.columns)
-        width, weight = s["input"] % SIGNED, s["weight"] % SIGNED
-        each = chunk_bytes(weight)
+    def _weights(self, pixels: int) -> np.ndarray:
+        """[filter rows, operands of all words, columns]: a row for each tile, or where split for each of its pixels"""
+        s, memory = self.state, self.scratch[Memory.WEIGHT]
+        tiles, words, size = s[f"count{FILTER_LOOP}"], tap_words(s), word_weights(s)
+        columns, width, weight = s["tile_columns"], s["input"] % SIGNED, s["weight"] % SIGNED
         raw = memory[(s["wbuf_base"] + np.arange(tiles * words * size)) % len(memory)]
-        chunks = raw.reshape(tiles, words, -1, config.columns, each).transpose(0, 3, 1, 2, 4)
-        operands = unchunk(chunks, width, weight, signed=bool(s["weight"] & SIGNED))
+        chunks = raw.reshape(tiles, words, -1, columns, chunk_bytes(weight)).transpose(0, 3, 1, 2, 4)
+        if s["split"]:
+            if pixels > min(split_parts(width), self.config.rows):
+                raise ProgramError(f"chunks must be split among {split_parts(width)} rows at most, not {pixels}")
+            operands = unsplit(chunks, width, weight, signed=bool(s["weight"] & SIGNED))[..., :pixels, :]
+            operands = operands.transpose(0, 3, 1, 2, 4)
+        else:
+            operands = unchunk(chunks, width, weight, signed=bool(s["weight"] & SIGNED))[:, None]
         group, bytes_of = group_of(width)
         used = operands[..., : word_bytes(s) // bytes_of * group]
         used = used << 8 * s["weight_high"]
-        return np.ascontiguousarray(used.reshape(tiles, config.columns, -1).transpose(0, 2, 1))
+        return np.ascontiguousarray(used.reshape(-1, columns, used.shape[3] * used.shape[4]).transpose(0, 2, 1))
 
     def _sums(self, pixels: np.ndarray, taps: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Sums [filter tiles, pixels, columns] of the taps of some pixels."""
+        """Sums [filter rows, pixels, columns] of the taps of some pixels."""
         s, scratch = self.state, self.scratch[Memory.ACTIVATION]
         width = s["input"] % SIGNED
         size = word_bytes(s)
@@ -141,18 +149,19 @@ class Machine:
 
     def _finish(self, sums: np.ndarray) -> None:
         s, array = self.state, self.array
-        tiles = s[f"count{FILTER_LOOP}"]
+        rows, each = len(sums), filter_rows(s)
         entries = array.lane_groups * array.post_lanes
         start = s["parameter_base"]
-        raw = self.scratch[Memory.PARAMETER][start : start + tiles * entries * 8]
-        words = raw.view("<u8").reshape(tiles, entries)[:, : array.columns]
+        raw = self.scratch[Memory.PARAMETER][start : start + rows * entries * 8]
+        words = raw.view("<u8").reshape(rows, entries)[:, : s["tile_columns"]]
         values = self._requantise(sums, words)
         count = sums.shape[1] // s["pool_count"]
-        places = self._places(count)
-        for tile in range(tiles):
-            columns = s["last_columns"] if tile == tiles - 1 else array.columns
-            where = places + tile * s["filter_step"]
-            result = values[tile, :, :columns]
+        places = self._places(each * count)
+        for row in range(rows):
+            tile, place = divmod(row, each)
+            columns = s["last_columns"] if row == rows - 1 else s["tile_columns"]
+            where = places[place * count : (place + 1) * count] + tile * s["filter_step"]
+            result = values[row, :, :columns]
             if s["add"]:
                 result = self._add(result, self._get(s["residual_base"] + where, columns))
             if s["table"]:

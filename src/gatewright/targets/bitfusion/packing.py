@@ -4,6 +4,8 @@ Inputs are packed as `ir.packing` says, a pixel's channels one after the other.
 
 A unit takes `lanes` bytes of inputs a step: one with 8-bit weights, two with 4-bit, four with 2-bit ones. Weights come
 in *chunks* of `4 * lanes` weights, four bytes a column, of which a unit uses a part in each of `chunk_steps` steps.
+Or, where a chunk is *split*, its parts belong to different filters, and `split_parts` rows use one each, in the same
+step.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ __all__ = [
     "chunk_weights",
     "input_phase",
     "lanes_of",
+    "split_parts",
+    "split_weights",
     "step_weights",
     "unchunk",
+    "unsplit",
     "weight_place",
 ]
 
@@ -37,6 +42,11 @@ def lanes_of(weight_width: int) -> int:
 def chunk_steps(input_width: int) -> int:
     """Steps that a chunk of weights lasts."""
     return {16: 8, 8: 4, 6: 3, 4: 2, 2: 1}[input_width]
+
+
+def split_parts(input_width: int) -> int:
+    """Filters that a chunk can be split among; 1: parts of a chunk hang together, or one step uses all of it."""
+    return {8: 4, 4: 2}.get(input_width, 1)
 
 
 def chunk_bytes(weight_width: int) -> int:
@@ -81,6 +91,32 @@ def unchunk(chunks: np.ndarray, input_width: int, weight_width: int, *, signed: 
     weights = np.empty_like(fields)
     weights[..., order] = fields
     return weights.reshape(*outer, count * len(order))
+
+
+def split_weights(weights: np.ndarray, input_width: int, weight_width: int) -> np.ndarray:
+    """Weights [.., parts, depth] of filters that share chunks, as chunks [.., steps, chunk_bytes], one for each step.
+
+    There may be fewer parts than `split_parts`; the others are 0.
+    """
+    *outer, parts, depth = weights.shape
+    fields = 4 * lanes_of(weight_width) // split_parts(input_width)  # of a part
+    steps = -(-depth // fields)
+    whole = np.zeros((*outer, split_parts(input_width), steps * fields), np.int64)
+    whole[..., :parts, :depth] = weights
+    order = _chunk_order(input_width, weight_width)[:fields]
+    placed = whole.reshape(*outer, -1, steps, fields)[..., order].swapaxes(-2, -3)
+    return pack(placed.reshape(*outer, steps, -1), weight_width)
+
+
+def unsplit(chunks: np.ndarray, input_width: int, weight_width: int, *, signed: bool) -> np.ndarray:
+    """Inverse of `split_weights`: weights [.., split_parts, steps * fields of a part], int64."""
+    *outer, steps, _ = chunks.shape
+    parts = split_parts(input_width)
+    fields = unpack(chunks, weight_width, 4 * lanes_of(weight_width), signed=signed)
+    placed = fields.reshape(*outer, steps, parts, -1).swapaxes(-2, -3)
+    weights = np.empty_like(placed)
+    weights[..., _chunk_order(input_width, weight_width)[: placed.shape[-1]]] = placed
+    return weights.reshape(*outer, parts, -1)
 
 
 def _chunk_order(input_width: int, weight_width: int) -> np.ndarray:
