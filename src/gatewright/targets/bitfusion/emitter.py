@@ -304,7 +304,10 @@ class FusionEmitter(Writer):
         shape = job.shape
         *inner, outer = shape.columns
         if job.tiles.rows > 1:  # all rows work on one pixel
-            return {f"count{loop}": 1 for loop in PIXEL_LOOPS[1:]} | {f"dy{PIXEL_LOOPS[0]}": 0, f"dx{PIXEL_LOOPS[0]}": 0}
+            return {f"count{loop}": 1 for loop in PIXEL_LOOPS[1:]} | {
+                f"dy{PIXEL_LOOPS[0]}": 0,
+                f"dx{PIXEL_LOOPS[0]}": 0,
+            }
         levels = [*shape.window, *inner, Level(tile.columns, outer.dy, outer.dx)]
         levels += [Level(1)] * (len(PIXEL_LOOPS) - 1 - len(levels))
         levels.append(Level(tile.rows, shape.rows.dy, shape.rows.dx))

@@ -71,7 +71,7 @@ def slots_of(run_bytes: int, input_width: int, weight_width: int, config: Fusion
 
 @dataclass(frozen=True)
 class FilterTiles:
-    """How filters are dealt out: `count` tiles of `rows` x `columns`; with several rows, chunks are split among them."""
+    """How filters are dealt out: `count` tiles of `rows` x `columns`; where rows are several, chunks are split."""
 
     filters: int
     count: int

@@ -19,10 +19,17 @@ __all__ = ["PLACE", "Drain", "Walk"]
 PLACES = fields_of(COMPUTE, "parameter_base", "activation_base", "output_base", "residual_base", "last_columns")
 
 
-def Walk(config: ArrayConfig) -> data.StructLayout:
-    """What a layer's CONFIG_POST says of places."""
-    names = ("pool_count", "out_count", "out_step", "out_delta", "filter_step")
-    return fields_of(CONFIG_POST, *names, *(("result_size", "residual_size") if config.result_width > 8 else ()))
+_WALK = ("pool_count", "out_count", "out_step", "out_delta", "filter_step")
+
+
+def Walk(config: ArrayConfig, *, splits: bool = False) -> data.StructLayout:
+    """What a layer's CONFIG_POST says of places.
+
+    Where a machine `splits` filter tiles: filters of a row of one, and whether each row has filters of its own.
+    """
+    sizes = ("result_size", "residual_size") if config.result_width > 8 else ()
+    own = {"tile_columns": COMPUTE["last_columns"].shape, "split": 1} if splits else {}
+    return data.StructLayout({**fields_of(CONFIG_POST, *_WALK, *sizes).members, **own})
 
 
 _ADDRESS_WIDTH = 20
@@ -50,13 +57,13 @@ class Drain(wiring.Component):
     them; `valid` and `place` come at the same time. `completed` comes with the last step of a COMPUTE.
     """
 
-    def __init__(self, config: ArrayConfig) -> None:
-        self.config = config
+    def __init__(self, config: ArrayConfig, *, splits: bool = False) -> None:
+        self.config, self.splits = config, splits
         super().__init__(
             {
                 "command": In(INSTRUCTION_BITS),
                 "start": In(1),
-                "walk": In(Walk(config)),
+                "walk": In(Walk(config, splits=splits)),
                 "tile": In(TILE),
                 "tile_end": In(1),
                 "parameter_enable": Out(1),
@@ -72,13 +79,13 @@ class Drain(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
-        step, group, row_end, filter_end, last_filter = self._count(m)
+        step, group, row_end, filter_end, ragged = self._count(m)
         places = self._places(m)
 
         parameter = Signal.like(self.parameter_address)  # of the filter tile, relative
         base = places.parameter_base[exact_log2(config.parameter_word_bytes) :]
         m.d.comb += [self.parameter_enable.eq(step), self.parameter_address.eq(base + parameter + group)]
-        with m.If(filter_end):
+        with m.If(filter_end | (row_end & self.walk.split if self.splits else 0)):
             m.d.sync += parameter.eq(parameter + config.lane_groups)
         with m.If(self.completed):
             m.d.sync += parameter.eq(0)
@@ -86,7 +93,8 @@ class Drain(wiring.Component):
         offset, pool_first, pool_last = self._walk(m, row_end, filter_end)
         lane = (group << exact_log2(config.post_lanes)) if config.result_width == 8 else self._lane_bytes(group)
         relative = delayed(m, offset + lane, 1, "relative")
-        columns = Mux(last_filter, places.last_columns, config.columns) - (group << exact_log2(config.post_lanes))
+        whole = self.walk.tile_columns if self.splits else config.columns
+        columns = Mux(ragged, places.last_columns, whole) - (group << exact_log2(config.post_lanes))
         place = Signal(PLACE(config))
         m.d.comb += [
             place.mask.eq(delayed(m, Cat(columns > lane for lane in range(config.post_lanes)), 1, "mask")),
@@ -143,7 +151,11 @@ class Drain(wiring.Component):
             m.d.sync += [tile.rows.eq(tile.rows - 1), step.eq(tile.rows != 1)]
         with m.If(arrived):
             m.d.sync += [tile.eq(arrived_tile), step.eq(arrived_tile.rows != 0)]
-        return step, group, row_end, filter_end, tile.last_filter
+        return step, group, row_end, filter_end, self._ragged(tile)
+
+    def _ragged(self, tile: data.View) -> Value:
+        """Whether the row has `last_columns` filters: in the last filter tile, where rows share them its last row."""
+        return tile.last_filter & (~self.walk.split | (tile.rows == 1)) if self.splits else tile.last_filter
 
     def _places(self, m: Module) -> data.View:
         """Places of the COMPUTE whose steps are taken, up to a cycle after the last one."""

@@ -46,7 +46,7 @@ class FusionCore(wiring.Component):
         m.submodules.decoder = decoder = Decoder()
         m.submodules.feed = feed = FusionFeed(config)
         m.submodules.array = array = self._array()
-        m.submodules.drain = drain = Drain(self.array)
+        m.submodules.drain = drain = Drain(self.array, splits=True)
         m.submodules.post = post = Post(self.array)
         state = self._start(m, decoder, feed, drain)
         m.d.comb += [

@@ -16,15 +16,19 @@ from gatewright.targets.bitfusion.hdl.gather import FusionGather
 from gatewright.targets.bitfusion.hdl.sequencer import FusionSequencer
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, STEP_INFO
 from gatewright.targets.bitfusion.hdl.unit import STEP_BITS, InputCode, WeightCode
-from gatewright.targets.bitfusion.packing import input_phase, lanes_of
+from gatewright.targets.bitfusion.packing import CHUNK_BYTES, input_phase, lanes_of, split_parts
 
 __all__ = ["ChunkHead", "FusionFeed"]
 
 _WEIGHT_WIDTHS = {WeightCode.WIDTH_8: 8, WeightCode.WIDTH_4: 4, WeightCode.WIDTH_2: 2}
+_PART_BYTES = {
+    code: CHUNK_BYTES // split_parts(width) for code, width in ((InputCode.WIDTH_8, 8), (InputCode.WIDTH_4, 4))
+}
+"""Of a split chunk; only these inputs have parts."""
 
 
 class ChunkHead(wiring.Component):
-    """The head of a column: a step's weights from its chunk, as `packing.step_weights` defines them."""
+    """The head of a column: a step's weights from its chunk, as `packing.step_weights` says, or all of a split one."""
 
     def __init__(self) -> None:
         super().__init__({"chunk": In(STEP_BITS), "info": In(STEP_INFO), "weights": Out(STEP_BITS)})
@@ -44,6 +48,8 @@ class ChunkHead(wiring.Component):
                 m.d.comb += self.weights.eq(whole.word_select(step[0], 16))
             with m.Default():
                 m.d.comb += self.weights.eq(whole)
+        with m.If(self.info.split):
+            m.d.comb += self.weights.eq(whole)
         return m
 
     def _unpacked(self) -> Value:
@@ -141,6 +147,7 @@ class FusionFeed(wiring.Component):
                     step.bytes.eq(register[:STEP_BITS]),
                     step.phase.eq(self._phase(m, info, row)),
                     step.pair.eq(info.pair),
+                    step.part.eq(self._part(info, row)),
                     step.high.eq((info.two_bytes & info.chunk_step[0]) + info.weight_high),
                     self.activation[row].eq(step),
                 ]
@@ -151,6 +158,13 @@ class FusionFeed(wiring.Component):
             if row + 1 < self.config.rows:
                 load = delayed(m, load, 1, f"load_{row + 1}")
                 info = delayed(m, info, 1, f"info_{row + 1}")
+
+    @staticmethod
+    def _part(info: data.View, row: int) -> Value:
+        """Byte of a split chunk at which a row's part begins: rows take the parts in turn."""
+        starts = {code: row % (CHUNK_BYTES // size) * size for code, size in _PART_BYTES.items()}
+        part = Mux(info.pair.input == InputCode.WIDTH_8, starts[InputCode.WIDTH_8], starts[InputCode.WIDTH_4])
+        return Mux(info.split, part, 0)
 
     @staticmethod
     def _phase(m: Module, info: data.View, row: int) -> Value:

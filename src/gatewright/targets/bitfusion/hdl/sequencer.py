@@ -150,7 +150,8 @@ class FusionSequencer(wiring.Component):
         following = Signal.like(address)
         packed = width_is(state.weight, 6) if config.composable else Const(0)
         pair = pair_of(m, state, config.composable)
-        size = Mux(packed, config.columns * chunk_bytes(6), config.columns * chunk_bytes(8))
+        assert chunk_bytes(6) == chunk_bytes(8) - 1
+        size = state.tile_columns * chunk_bytes(8) - Mux(packed, state.tile_columns, 0)
         last_step = Signal(3)
         two_bytes = width_is(state.input, 16) if config.composable else Const(0)
         with m.Switch(pair.input):
@@ -159,6 +160,8 @@ class FusionSequencer(wiring.Component):
                     m.d.comb += last_step.eq(chunk_steps(int(code.name.removeprefix("WIDTH_"))) - 1)
         with m.If(two_bytes):
             m.d.comb += last_step.eq(chunk_steps(16) - 1)
+        with m.If(state.split):
+            m.d.comb += last_step.eq(0)
         m.d.comb += [
             chunk_end.eq(step & ((chunk == last_step) | slot_end)),
             following.eq(address + size),
@@ -168,6 +171,7 @@ class FusionSequencer(wiring.Component):
             self.step.info.packed_weights.eq(packed),
             self.step.info.two_bytes.eq(two_bytes),
             self.step.info.weight_high.eq(state.weight_high),
+            self.step.info.split.eq(state.split),
         ]
         with m.If(step):
             m.d.sync += chunk.eq(Mux(chunk_end, 0, chunk + 1))
