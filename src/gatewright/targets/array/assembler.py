@@ -27,8 +27,9 @@ from gatewright.hdl.instruction import (
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.conflicts import Access, Conflicts
 from gatewright.targets.array.effects_vector import VectorEffects
-from gatewright.targets.array.isa import LAYOUTS, MNEMONICS, PIXEL_LEVELS, Operation
+from gatewright.targets.array.isa import LAYOUTS, MNEMONICS, Operation
 from gatewright.targets.array.isa_vector import VECTOR_LAYOUTS, VECTOR_MNEMONICS, VECTOR_UNIT
+from gatewright.targets.array.nest import array_taps, image_range, pixels_of, reach
 
 __all__ = ["Effects", "Step", "assemble", "complete", "decode", "disassemble", "prove", "synchronise"]
 
@@ -87,7 +88,7 @@ class Effects:
     def of(self, step: Step) -> list[Access]:
         fields = step.fields
         if step.unit == VECTOR_UNIT:
-            return [Access(*access) for access in self.vector.of(step.opcode, fields) if access[2] > access[1]]
+            return [access for access in self.vector.of(step.opcode, fields) if access.stop > access.start]
         if step.opcode in (Opcode.LOAD, Opcode.STORE):
             return self._transfer(step)
         if step.opcode == Operation.CONFIG_PIXELS:
@@ -118,9 +119,11 @@ class Effects:
 
     def _compute(self, f: Mapping[str, int]) -> Iterable[Access]:
         config, taps, post = self.config, self.taps, self.post
-        counts = [self.pixels[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [f["outer_count"]]
-        yield from self._feed(f, counts)
-        depth = taps["words"] * taps["count_s"] * taps["count_r"] * config.word_length
+        nest, words = pixels_of(self.pixels, f), array_taps(taps, config)
+        y, (first, last) = reach(nest, words)
+        last += (config.word_length << taps["wide"]) - 1
+        yield Access(Memory.ACTIVATION, *image_range(f, taps, y, (first, last)), False)
+        depth = words.size * config.word_length
         stop = f["weight_base"] + f["filter_tiles"] * depth * config.weight_word_bytes
         yield Access(Memory.WEIGHT, f["weight_base"], min(stop, config.weight_bytes), False)
         yield Access(Memory.WEIGHT, 0, stop - config.weight_bytes, False)  # rows of weights wrap
@@ -128,7 +131,7 @@ class Effects:
             return
         parameters = f["filter_tiles"] * config.lane_groups * config.parameter_word_bytes
         yield Access(Memory.PARAMETER, f["parameter_base"], f["parameter_base"] + parameters, False)
-        pixels = counts[0] * counts[1] * counts[2] * counts[3] // post["pool_count"]
+        pixels = nest.size // post["pool_count"]
         rows = -(-pixels // post["out_count"])
         row_step = post["out_delta"] + (post["out_count"] - 1) * post["out_step"]
         size, residual_size = 1 << post["result_size"], 1 << post["residual_size"]
@@ -144,28 +147,6 @@ class Effects:
             yield Access(Memory.OUTPUT, f["residual_base"], f["residual_base"] + span * residual_size // size, False)
         if post["table"]:
             yield Access(Memory.TABLE, 0, 256, False)
-
-    def _feed(self, f: Mapping[str, int], counts: Sequence[int]) -> Iterable[Access]:
-        """The bounding range of the bytes inside the image that the feed reads."""
-        pixels, taps = self.pixels, self.taps
-        y, x = [f["y0"], f["y0"]], [f["x0"], f["x0"]]
-        back_y = back_x = 0
-        for level in range(PIXEL_LEVELS):
-            step_y, step_x = pixels[f"dy{level}"] + back_y, pixels[f"dx{level}"] + back_x
-            for bounds, step in ((y, step_y), (x, step_x)):
-                bounds[step > 0] += step * (counts[level] - 1)
-            back_y, back_x = back_y + step_y * (counts[level] - 1), back_x + step_x * (counts[level] - 1)
-        feed = self.config.word_length << taps["wide"]
-        segment = (taps["words"] - 1) * feed
-        step_s = taps["dx_s"] + segment
-        x[1] += segment + step_s * (taps["count_s"] - 1) + feed - 1
-        y[1] += taps["dy_r"] * (taps["count_r"] - 1)
-        y, x = [max(y[0], 0), min(y[1], f["height"] - 1)], [max(x[0], 0), min(x[1], taps["row_bytes"] - 1)]
-        if y[0] <= y[1] and x[0] <= x[1]:
-            base = f["base"] if f["base"] < 1 << 19 else f["base"] - (1 << 20)
-            yield Access(
-                Memory.ACTIVATION, base + y[0] * taps["pitch"] + x[0], base + y[1] * taps["pitch"] + x[1] + 1, False
-            )
 
 
 def _accesses(steps: Sequence[Step], effects: Effects) -> tuple[list[list[Access]], frozenset[object]]:

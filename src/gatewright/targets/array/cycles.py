@@ -15,8 +15,9 @@ from gatewright.program import Program
 from gatewright.targets.array.assembler import Step, decode
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.cycles_vector import VectorCore
-from gatewright.targets.array.isa import PIXEL_LEVELS, Operation
+from gatewright.targets.array.isa import Operation
 from gatewright.targets.array.isa_vector import VECTOR_UNIT
+from gatewright.targets.array.nest import array_taps, pixels_of
 from gatewright.targets.array.timing import (
     COMPUTES_IN_FLIGHT,
     NEXT_CYCLES,
@@ -93,10 +94,8 @@ class _Core:
     def _compute(self, now: int, f: Mapping[str, int]) -> int:
         """The cycle in which a COMPUTE accepted now reports its completion."""
         config = self.config
-        steps = tile_cycles(config, self.taps["words"] * self.taps["count_s"] * self.taps["count_r"])
-        pixels = f["outer_count"]
-        for level in range(PIXEL_LEVELS - 1):
-            pixels *= self.pixels[f"count{level}"]
+        steps = tile_cycles(config, array_taps(self.taps, config).size)
+        pixels = pixels_of(self.pixels, f).size
         tiles = -(-pixels // config.rows)
         count = tiles * f["filter_tiles"]
         unhindered = now + START_CYCLES + steps - 1

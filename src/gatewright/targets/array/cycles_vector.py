@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.hdl.shell_model import Taken
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.effects_vector import vector_points
 from gatewright.targets.array.isa_vector import VectorOperation
+from gatewright.targets.array.nest import pixels_of, vector_taps
 from gatewright.targets.array.timing import GATHER_LATENCY
 from gatewright.targets.array.timing_vector import (
     NEXT_CYCLES,
@@ -53,9 +53,8 @@ class VectorCore:
     def compute(self, now: int, f: Mapping[str, int]) -> int:
         """The cycle in which a COMPUTE accepted now reports its completion."""
         config, per_channel = self.config, bool(self.registers[VectorOperation.CONFIG_POST]["per_channel"])
-        pixels, taps = vector_points(
-            self.registers[VectorOperation.CONFIG_PIXELS], self.registers[VectorOperation.CONFIG_TAPS], f
-        )
+        pixels = pixels_of(self.registers[VectorOperation.CONFIG_PIXELS], f).size
+        taps = vector_taps(self.registers[VectorOperation.CONFIG_TAPS]).size
         first = now + START_CYCLES
         if per_channel:
             first = max(first, self.next_fetch)

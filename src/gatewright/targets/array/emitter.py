@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.emitter_vector import VectorEmitter
 from gatewright.targets.array.graded import first_pixels, graded_blocks, graded_tiles
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation
-from gatewright.targets.array.job import Job, Level
+from gatewright.targets.array.isa import ROUNDING_CODES, Operation
+from gatewright.targets.array.job import Job
 from gatewright.targets.array.memory_map import MemoryMap, Place
+from gatewright.targets.array.nest import pixel_fields
 from gatewright.targets.array.operands import OperandLoader
 from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import (
@@ -318,18 +319,8 @@ class Emitter(OperandLoader):
 
     def _configure(self, job: Job, tile: Tile, target: _Target) -> None:
         *inner, outer = job.columns
-        levels = [*job.window, *inner, Level(tile.columns, outer.dy, outer.dx)]
-        levels += [Level(1)] * (PIXEL_LEVELS - 1 - len(levels))
-        fields: dict[str, int] = {}
-        back_y = back_x = 0
-        for number, level in enumerate([*levels, Level(tile.rows, job.rows.dy, job.rows.dx)]):
-            last = number == PIXEL_LEVELS - 1
-            fields |= {
-                f"count{number}": 1 if last else level.count,
-                f"dy{number}": level.dy - back_y if level.count > 1 else 0,
-                f"dx{number}": level.dx - back_x if level.count > 1 else 0,
-            }
-            back_y, back_x = back_y + level.dy * (level.count - 1), back_x + level.dx * (level.count - 1)
+        levels = [*job.window, *inner, replace(outer, count=tile.columns)]
+        fields = pixel_fields(levels, replace(job.rows, count=tile.rows))
         self.configure(Operation.CONFIG_PIXELS, fields)
         if self.config.result_width > 8:
             self.configure(Operation.CONFIG_RANGE, self._bounds(job))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from gatewright.errors import ConfigError
 from gatewright.hdl.burst import longest_burst
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, parameter_dtype
+from gatewright.targets.array.isa import ROUNDING_CODES, parameter_dtype
 from gatewright.targets.array.isa_vector import ELEMENT_BYTES, VECTOR_UNIT, VectorOperation
-from gatewright.targets.array.job import Level
+from gatewright.targets.array.nest import nest_of, pixel_fields
 from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import Extent, Tile
 from gatewright.targets.array.tiling_vector import (
@@ -315,21 +315,13 @@ class VectorEmitter:
 
     def _configure(self, job: VectorJob, tile: Tile, source: _Source) -> None:
         *inner, outer = job.columns
-        levels = [*inner, Level(tile.columns, outer.dy, outer.dx)]
-        levels += [Level(1)] * (PIXEL_LEVELS - 1 - len(levels))
-        levels.append(Level(tile.rows, job.rows.dy, job.rows.dx))
-        deltas = _deltas(levels)
-        fields: dict[str, int] = {}
-        for number, (count, dy, dx) in enumerate(deltas):
-            fields |= {
-                f"count{number}": count if number < PIXEL_LEVELS - 1 else 1,
-                f"dy{number}": dy,
-                f"dx{number}": dx,
-            }
+        levels = [*inner, replace(outer, count=tile.columns)]
+        fields = pixel_fields(levels, replace(job.rows, count=tile.rows))
         self._config(VectorOperation.CONFIG_PIXELS, fields)
-        (count0, _, dx0), (count1, dy1, dx1), (count2, dy2, dx2) = _deltas(job.taps)
-        fields = {"count0": count0, "dx0": dx0, "count1": count1, "dy1": dy1, "dx1": dx1}
-        fields |= {"count2": count2, "dy2": dy2, "dx2": dx2, "pad": job.pad}
+        taps = nest_of(job.taps)
+        (_, dx0), (dy1, dx1), (dy2, dx2) = taps.deltas
+        fields = {f"count{level}": count for level, count in enumerate(taps.counts)}
+        fields |= {"dx0": dx0, "dy1": dy1, "dx1": dx1, "dy2": dy2, "dx2": dx2, "pad": job.pad}
         fields |= {"row_bytes": source.row_bytes, "pitch": source.row_bytes}
         self._config(VectorOperation.CONFIG_TAPS, fields)
         self._config(VectorOperation.CONFIG_LANES, self._lane_fields(job))
@@ -410,16 +402,6 @@ class VectorEmitter:
 
 def _stream_bytes(pass_: VectorPass, tile: Tile, line: int) -> int:
     return sum(-(-part.size // line) * line for part in vector_extents(pass_, tile).values())
-
-
-def _deltas(levels: Sequence[Level]) -> list[tuple[int, int, int]]:
-    """(count, dy, dx) of each level: its step less the way that the levels inside it have gone."""
-    found, back_y, back_x = [], 0, 0
-    for level in levels:
-        more = level.count > 1
-        found.append((level.count, level.dy - back_y if more else 0, level.dx - back_x if more else 0))
-        back_y, back_x = back_y + level.dy * (level.count - 1), back_x + level.dx * (level.count - 1)
-    return found
 
 
 def _post_fields(job: VectorJob) -> dict[str, int]:

@@ -12,9 +12,10 @@ from gatewright.ir import numerics
 from gatewright.program import Program
 from gatewright.targets.array.assembler import Step, decode
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, Operation, parameter_dtype
+from gatewright.targets.array.isa import ROUNDING_CODES, Operation, parameter_dtype
 from gatewright.targets.array.isa_vector import VECTOR_UNIT
 from gatewright.targets.array.model_vector import VectorMachine
+from gatewright.targets.array.nest import array_taps, pixels_of
 
 __all__ = ["Machine", "execute"]
 
@@ -102,28 +103,10 @@ class Machine:
 
     # The array.
 
-    def _nest(self, counts: Sequence[int], deltas: Sequence[tuple[int, int]], y: int, x: int) -> np.ndarray:
-        """Points (y, x) of a nest of counts and deltas, innermost first, [points, 2]."""
-        points = np.array([[y, x]], np.int64)
-        back = np.zeros(2, np.int64)
-        for count, delta in zip(counts, deltas, strict=True):
-            step = np.array(delta) + back
-            points = (points[None] + np.arange(count)[:, None, None] * step).reshape(-1, 2)
-            back = back + step * (count - 1)
-        return points
-
     def _compute(self, f: Mapping[str, int]) -> None:
         config = self.config
-        counts = [self.pixels[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [f["outer_count"]]
-        deltas = [(self.pixels[f"dy{level}"], self.pixels[f"dx{level}"]) for level in range(PIXEL_LEVELS)]
-        pixels = self._nest(counts, deltas, f["y0"], f["x0"])
-        t = self.taps
-        taps = self._nest(
-            (t["words"], t["count_s"], t["count_r"]),
-            ((0, config.word_length << t["wide"]), (0, t["dx_s"]), (t["dy_r"], t["dx_r"])),
-            0,
-            0,
-        )
+        pixels = pixels_of(self.pixels, f).points(f["y0"], f["x0"])
+        taps = array_taps(self.taps, config).points()
         weights = self._read_weights(f, len(taps) * config.word_length)
         step = max(1, _GATHER_LIMIT // weights.shape[1])
         sums = np.concatenate(

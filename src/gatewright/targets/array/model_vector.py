@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from gatewright.hdl.instruction import Memory
 from gatewright.ir import Rounding, numerics
-from gatewright.targets.array.isa import PIXEL_LEVELS, ROUNDING_CODES, parameter_dtype
+from gatewright.targets.array.isa import ROUNDING_CODES, parameter_dtype
 from gatewright.targets.array.isa_vector import ELEMENT_BYTES, LaneOperation, VectorOperation
+from gatewright.targets.array.nest import pixels_of, vector_taps
 
-__all__ = ["VectorMachine", "nest"]
+__all__ = ["VectorMachine"]
 
 _ROUNDINGS = {code: rounding for rounding, code in ROUNDING_CODES.items()}
 _SPACE = 1 << 20  # scratchpad addresses wrap at this many bytes
 _CHUNK = 1 << 20  # operands gathered at once, to bound memory
-
-
-def nest(counts: Sequence[int], deltas: Sequence[tuple[int, int]], y: int, x: int) -> np.ndarray:
-    """Points (y, x) of a nest of counts and deltas, innermost first, [points, 2]."""
-    points = np.array([[y, x]], np.int64)
-    back = np.zeros(2, np.int64)
-    for count, delta in zip(counts, deltas, strict=True):
-        step = np.array(delta) + back
-        points = (points[None] + np.arange(count)[:, None, None] * step).reshape(-1, 2)
-        back = back + step * (count - 1)
-    return points
 
 
 @dataclass
@@ -50,17 +40,8 @@ class VectorMachine:
             self.registers[opcode] = fields
 
     def _compute(self, f: Mapping[str, int]) -> None:
-        points = self.registers[VectorOperation.CONFIG_PIXELS]
-        counts = [points[f"count{level}"] for level in range(PIXEL_LEVELS - 1)] + [f["outer_count"]]
-        deltas = [(points[f"dy{level}"], points[f"dx{level}"]) for level in range(PIXEL_LEVELS)]
-        pixels = nest(counts, deltas, f["y0"], f["x0"])
-        t = self.registers[VectorOperation.CONFIG_TAPS]
-        taps = nest(
-            (t["count0"], t["count1"], t["count2"]),
-            ((0, t["dx0"]), (t["dy1"], t["dx1"]), (t["dy2"], t["dx2"])),
-            0,
-            0,
-        )
+        pixels = pixels_of(self.registers[VectorOperation.CONFIG_PIXELS], f).points(f["y0"], f["x0"])
+        taps = vector_taps(self.registers[VectorOperation.CONFIG_TAPS]).points()
         results = []
         step = max(1, _CHUNK // (len(taps) * self.lanes))
         for group in range(f["groups"]):
