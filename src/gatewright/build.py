@@ -10,7 +10,7 @@ import onnx
 
 from gatewright.ir import Graph
 from gatewright.program import Program
-from gatewright.quantize import QuantisationReport
+from gatewright.quantize import QuantisationReport, WidthChoice
 from gatewright.targets import Target, get_target
 from gatewright.verilog import machine_verilog
 
@@ -22,7 +22,8 @@ class Build:
     """A network on a machine.
 
     `graph` is the network as it was imported, before any pass: what must come out. `model` is the quantised ONNX model
-    that it was imported from, where there is one at hand; `quantisation` says how, if that was done here.
+    that it was imported from, where there is one at hand; `quantisation` says how, if that was done here, and
+    `choice` how the widths came about, if they were chosen.
     """
 
     graph: Graph
@@ -31,6 +32,7 @@ class Build:
     config: Any
     model: onnx.ModelProto | None = field(default=None, repr=False)
     quantisation: QuantisationReport | None = field(default=None, repr=False)
+    choice: WidthChoice | None = field(default=None, repr=False)
     emitted: str | None = field(default=None, repr=False)
     """The Verilog, where it has been written before; `verilog` gives it in every case."""
 

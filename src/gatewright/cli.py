@@ -9,7 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,16 @@ from gatewright.errors import ConfigError, GatewrightError
 from gatewright.frontends.models import read_model
 from gatewright.inputs import read_inputs
 from gatewright.price import cycle_price
-from gatewright.quantize import QuantiseOptions, WidthBudget, choose_widths, parse_bits, read_widths
+from gatewright.quantize import (
+    HeldOut,
+    QuantiseOptions,
+    Samples,
+    WidthBudget,
+    WidthChoice,
+    choose_widths,
+    parse_bits,
+    read_widths,
+)
 from gatewright.report import render_report, render_targets, report_figures, support_page
 from gatewright.schedule import conv_command, simulate_command
 from gatewright.targets import get_target, targets
@@ -64,6 +73,13 @@ MostLoss = Annotated[
 Labels = Annotated[
     Path | None, typer.Option("--labels", metavar="Y.npy", help="Classes of the calibration samples, for --max-loss.")
 ]
+HeldOutFiles = Annotated[
+    list[str] | None,
+    typer.Option("--held-out", metavar="X.npy", help="Inputs that training did not see, to check --max-loss with."),
+]
+HeldOutLabels = Annotated[
+    Path | None, typer.Option("--held-out-labels", metavar="Y.npy", help="Classes of the samples held out.")
+]
 Batch = Annotated[int | None, typer.Option(min=1, help="Size of a first dimension that the model leaves open.")]
 Inputs = Annotated[list[str] | None, typer.Option("-i", "--input", metavar="[NAME=]X.npy", help="Inputs; repeatable.")]
 Memory = Annotated[str, typer.Option(help="The memory that is simulated behind the bus.")]
@@ -95,10 +111,13 @@ def compile_command(
     widths: Widths = None,
     max_loss: MostLoss = None,
     labels: Labels = None,
+    held_out: HeldOutFiles = None,
+    held_out_labels: HeldOutLabels = None,
     batch: Batch = None,
 ) -> None:
     """Compile a model and write the build folder."""
-    request = _Request(model, target, config, settings, calibrate, bits, scales, widths, max_loss, labels, batch)
+    choosing = _Choosing(max_loss, labels, held_out, held_out_labels)
+    request = _Request(model, target, config, settings, calibrate, bits, scales, widths, choosing, batch)
     with _progress() as show:
         show("compiling", 0)
         build = request.compile()
@@ -148,6 +167,8 @@ def verify_command(
     widths: Widths = None,
     max_loss: MostLoss = None,
     labels: Labels = None,
+    held_out: HeldOutFiles = None,
+    held_out_labels: HeldOutLabels = None,
     batch: Batch = None,
     inputs: Inputs = None,
     count: Annotated[int, typer.Option(min=1, help="Batches of random inputs, when none are given.")] = 1,
@@ -157,7 +178,8 @@ def verify_command(
     clock: Clock = None,
 ) -> None:
     """Compile a model, run it on all three engines and in ONNX Runtime, and compare."""
-    request = _Request(model, target, config, settings, calibrate, bits, scales, widths, max_loss, labels, batch)
+    choosing = _Choosing(max_loss, labels, held_out, held_out_labels)
+    request = _Request(model, target, config, settings, calibrate, bits, scales, widths, choosing, batch)
     arrays = read_inputs(inputs) if inputs else None
     with _progress() as show:
         show("compiling", 0)
@@ -246,6 +268,44 @@ def _fail(message: str, status: int) -> None:
 
 
 @dataclass(frozen=True)
+class _Choosing:
+    """The options that have widths chosen."""
+
+    loss: float | None
+    labels: Path | None
+    held_out: list[str] | None
+    held_out_labels: Path | None
+
+    def check(self) -> None:
+        """Refuse options that mean nothing without others."""
+        if self.loss is not None and not 0 <= self.loss <= 1:
+            raise ConfigError(f"--max-loss must be a share from 0 to 1, such as 0.01 for 1 %, not {self.loss:g}")
+        given = {"--labels": self.labels, "--held-out": self.held_out, "--held-out-labels": self.held_out_labels}
+        for name, value in given.items():
+            if value is not None and self.loss is None:
+                raise ConfigError(f"{name} must be given with --max-loss")
+        if self.held_out_labels is not None and not self.held_out:
+            raise ConfigError("--held-out-labels must be given with --held-out")
+
+    def choose(
+        self, path: Path, target: str, config: dict[str, Any], samples: Samples | None, options: QuantiseOptions | None
+    ) -> WidthChoice:
+        """Widths for each layer, which are shown beside the command's own output."""
+        model, budget = read_model(path), WidthBudget(self.loss or 0.0)
+        held_out = None
+        if self.held_out and (arrays := _read_samples(self.held_out)) is not None:
+            held_out = HeldOut(arrays, _read_labels(self.held_out_labels))
+        cycles = cycle_price(model, target, config, samples, budget.candidates, options)
+        if cycles is not None:
+            budget = replace(budget, cost=cycles, unit="cycles")
+        choice = choose_widths(model, samples, budget, options, _read_labels(self.labels), held_out)
+        Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH).print(choice.table())
+        if not choice.confirmed:
+            print(f"warning: {choice.caution}", file=sys.stderr)
+        return choice
+
+
+@dataclass(frozen=True)
 class _Request:
     """What `compile` and `verify` take alike."""
 
@@ -257,46 +317,33 @@ class _Request:
     bits: str | None
     scales: Literal["pow2", "float"] | None
     widths: list[str] | None
-    max_loss: float | None
-    labels: Path | None
+    choosing: _Choosing
     batch: int | None
 
     def compile(self) -> Build:
-        values, options = _read_config(self.config, self.settings), self._options()
-        if self.max_loss is not None:
-            options = self._choose(self.max_loss, options)
-        return compile_model(self.model, self.target, values, self._samples(), options, self.batch)
-
-    def _choose(self, loss: float, options: QuantiseOptions | None) -> QuantiseOptions:
-        """The options with widths chosen for each layer, which are shown beside the command's own output."""
-        if not 0 <= loss <= 1:
-            raise ConfigError(f"--max-loss must be a share from 0 to 1, such as 0.01 for 1 %, not {loss:g}")
-        labels = None if self.labels is None else _read_labels(self.labels)
-        model, samples, budget = read_model(self.model), self._samples(), WidthBudget(loss)
-        config = _read_config(self.config, self.settings)
-        cycles = cycle_price(model, self.target, config, samples, budget.candidates, options)
-        if cycles is not None:
-            budget = WidthBudget(loss, cycles, unit="cycles")
-        choice = choose_widths(model, samples, budget, options, labels)
-        Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH).print(choice.table())
-        return choice.options
-
-    def _samples(self) -> np.ndarray | dict[str, np.ndarray] | None:
-        if not self.calibrate:
-            return None
-        arrays = read_inputs(self.calibrate)
-        return arrays if isinstance(arrays, dict) else arrays[0]
+        values, samples = _read_config(self.config, self.settings), _read_samples(self.calibrate)
+        options = self._options()
+        choice = None
+        if self.choosing.loss is not None:
+            choice = self.choosing.choose(self.model, self.target, values, samples, options)
+        return compile_model(self.model, self.target, values, samples, choice or options, self.batch)
 
     def _options(self) -> QuantiseOptions | None:
-        if self.labels is not None and self.max_loss is None:
-            raise ConfigError("--labels must be given with --max-loss")
+        self.choosing.check()
         if self.bits is None and self.scales is None and not self.widths:
             return None
         bits, layers = parse_bits(self.bits or "a8w8"), read_widths(self.widths or [])
         return QuantiseOptions(*bits, scales=self.scales or "float", layers=layers)
 
 
-def _read_labels(path: Path) -> np.ndarray:
+def _read_samples(items: list[str] | None) -> np.ndarray | dict[str, np.ndarray] | None:
+    arrays = read_inputs(items) if items else None
+    return arrays[0] if isinstance(arrays, list) else arrays
+
+
+def _read_labels(path: Path | None) -> np.ndarray | None:
+    if path is None:
+        return None
     arrays = read_inputs([str(path)])
     return next(iter(arrays.values())) if isinstance(arrays, dict) else arrays[0]
 

@@ -15,7 +15,7 @@ from gatewright.frontends.models import read_model
 from gatewright.frontends.onnx import ImportOptions, import_onnx, is_quantised, standard_form
 from gatewright.ir import Graph, verify
 from gatewright.passes import PASSES, run_passes
-from gatewright.quantize import QuantisationReport, QuantiseOptions, Samples, quantise_model
+from gatewright.quantize import QuantisationReport, QuantiseOptions, Samples, WidthChoice, quantise_model
 from gatewright.targets import Target, get_target
 
 __all__ = ["Model", "compile", "load"]
@@ -29,16 +29,21 @@ def compile(
     target: str | Target[Any] = "systolic",
     config: Mapping[str, object] | None = None,
     samples: Samples | None = None,
-    options: QuantiseOptions | None = None,
+    options: QuantiseOptions | WidthChoice | None = None,
     batch: int | None = None,
 ) -> Build:
     """Compile a model for a machine: read, quantise if need be, import, every pass, check, lower.
 
     `config` are the machine's parameters that differ from their defaults. A model in floating point is quantised with
-    `options`, calibrated on `samples`. `batch` is for models that leave their first dimension open.
+    `options`, calibrated on `samples`; with a choice of widths, on those samples that the choice calibrated on. `batch`
+    is for models that leave their first dimension open.
     """
     machine = get_target(target) if isinstance(target, str) else target
     configuration = machine.parse_config(config or {})
+    choice = None
+    if isinstance(options, WidthChoice):
+        choice, options = options, options.options
+        samples = None if samples is None else choice.calibration(samples)
     source, quantisation = _read(model, samples, options, batch)
     importing = ImportOptions(batch, machine.multiplier_bits(configuration), rounding=None, exact=False)
     imported = _import(model, source, importing)
@@ -46,7 +51,7 @@ def compile(
     machine.check(graph, configuration)
     program = machine.lower(graph, configuration)
     reference = None if isinstance(source, Graph) else standard_form(source, batch)
-    return Build(imported, program, machine, machine.config_of(program), reference, quantisation)
+    return Build(imported, program, machine, machine.config_of(program), reference, quantisation, choice)
 
 
 def load(model: Model, batch: int | None = None) -> Graph:

@@ -54,15 +54,45 @@ def test_widths_are_given_and_chosen(capsys, samples, tmp_path):
     status, _, err = run(capsys, "compile", LENET, "--target", "systolic", *options, "-o", tmp_path / "b")
     assert status == 0
     assert "allowed" in err
+    told = json.loads((tmp_path / "b" / "report.json").read_text())["choice"]
+    assert told["options"]["layers"]["conv2"] == [2, 2]
+    assert [layer["work"]["name"] for layer in told["layers"]] == ["conv1", "conv2", "fc1", "fc2", "fc3"]
+    assert told["layers"][1]["alone"]["a4w4"]["sqnr_db"] > 0
+    assert sum(layer["cost"] for layer in told["layers"]) == told["cost"] < told["widest_cost"]
+    assert told["unit"] == "bit operations"  # widths make no difference to the cycles of this machine
     report = json.loads((tmp_path / "b" / "quantisation.json").read_text())
     widths = {layer["name"]: layer["weights"]["bits"] for layer in report["layers"] if layer["weights"]}
     assert widths == {"conv1": 8, "conv2": 2, "fc1": 2, "fc2": 2, "fc3": 5}
 
 
-def test_labels_are_for_a_choice(capsys, samples, tmp_path):
-    options = ["--calibrate", samples, "--labels", samples]
+def test_samples_held_out_are_not_calibrated_on(capsys, samples, tmp_path):
+    """Noise of another range does not change the network, but what is said of it."""
+    images, other = np.load(samples), tmp_path / "other.npy"
+    np.save(other, 10 * np.random.default_rng(1).random((3, *images.shape[1:]), np.float32))
+    options = ["--calibrate", samples, "--max-loss", "1", "--held-out", other]
     status, _, err = run(capsys, "compile", LENET, "--target", "systolic", *options, "-o", tmp_path / "b")
-    assert (status, err) == (2, "error: --labels must be given with --max-loss\n")
+    assert status == 0
+    told = json.loads((tmp_path / "b" / "report.json").read_text())["choice"]
+    assert (told["calibrated"], told["held_out"]) == (len(images), 3)
+    assert "3 samples held out" in " ".join(err.split())
+    status, out, _ = run(capsys, "report", tmp_path / "b")
+    assert "widths chosen" in out
+
+
+def test_a_choice_that_samples_cannot_confirm_is_a_warning(capsys, samples, tmp_path):
+    options = ["--calibrate", samples, "--max-loss", "0.5"]
+    status, _, err = run(capsys, "compile", LENET, "--target", "systolic", *options, "-o", tmp_path / "b")
+    assert status == 0
+    told = json.loads((tmp_path / "b" / "report.json").read_text())["choice"]
+    assert told["confirmed"] is False
+    assert "warning: 4 samples held out show no more than that at most" in err
+
+
+@pytest.mark.parametrize("option", ["--labels", "--held-out", "--held-out-labels"])
+def test_some_options_are_for_a_choice(capsys, samples, tmp_path, option):
+    options = ["--calibrate", samples, option, samples]
+    status, _, err = run(capsys, "compile", LENET, "--target", "systolic", *options, "-o", tmp_path / "b")
+    assert (status, err) == (2, f"error: {option} must be given with --max-loss\n")
 
 
 @pytest.mark.parametrize("loss", ["-0.1", "2", "nan"])

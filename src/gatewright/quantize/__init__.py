@@ -5,12 +5,15 @@ which ONNX Runtime can execute, and the importer of quantised models does the re
 """
 
 from gatewright.quantize.accuracy import accuracy
+from gatewright.quantize.budget import WidthBudget
 from gatewright.quantize.choice import ChosenLayer, Sensitivity, WidthChoice
-from gatewright.quantize.choose import Loss, WidthBudget, choose_widths, layer_works, top1_loss
+from gatewright.quantize.choose import choose_widths
+from gatewright.quantize.loss import Loss, top1_loss
 from gatewright.quantize.options import QuantiseOptions, parse_bits
 from gatewright.quantize.pipeline import quantise, quantise_model
 from gatewright.quantize.report import Agreement, LayerReport, QuantisationReport, WeightReport
-from gatewright.quantize.samples import Samples
+from gatewright.quantize.samples import HeldOut, Samples
+from gatewright.quantize.search import layer_works
 from gatewright.quantize.widths import read_widths
 from gatewright.quantize.work import Cost, LayerWork, bit_operations
 
@@ -18,6 +21,7 @@ __all__ = [
     "Agreement",
     "ChosenLayer",
     "Cost",
+    "HeldOut",
     "LayerReport",
     "LayerWork",
     "Loss",

@@ -1,15 +1,24 @@
 """Calibration samples: checked against the model's inputs, cut into batches."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from gatewright.errors import ConfigError, DataError
 from gatewright.quantize.network import Network
 
-__all__ = ["Samples", "batches", "check_samples"]
+__all__ = ["HeldOut", "Samples", "batches", "check_samples", "spread"]
 
 Samples = np.ndarray | Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Samples that the network was not trained on, and that calibration does not see; with labels, their classes."""
+
+    samples: Samples
+    labels: np.ndarray | None = None
 
 
 def check_samples(network: Network, samples: Samples | None) -> dict[str, np.ndarray]:
@@ -47,6 +56,12 @@ def batches(network: Network, samples: Mapping[str, np.ndarray], most: int) -> I
         stop = start + size if fixed else min(start + size, count)
         picked = np.arange(start, stop) % count
         yield {name: array[picked] for name, array in samples.items()}
+
+
+def spread(count: int, picked: int) -> np.ndarray:
+    """Which of `count` samples are `picked` at equal distances, as booleans: samples may come in order of class."""
+    steps = np.arange(count + 1) * picked // count
+    return np.diff(steps) > 0
 
 
 def _describe(network: Network, name: str) -> str:

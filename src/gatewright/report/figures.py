@@ -61,6 +61,7 @@ def report_figures(
         "memory_bytes": memory,
         "multipliers_outside_array": machine.multipliers_outside_array(config),
         "counters": dict(rtl.counters) if rtl else None,
+        "choice": build.choice.to_json() if build.choice else None,
         "layers": list(_layers(program.layers, model, rtl)),
     }
 

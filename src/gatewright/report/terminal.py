@@ -51,6 +51,8 @@ def _machine(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _measured(report: Mapping[str, Any], clock_mhz: float | None) -> Iterator[tuple[str, str]]:
+    if report.get("choice"):
+        yield "widths chosen", report["choice"]["summary"]
     cycles, counters = report["cycles"], report["counters"] or {}
     yield "cycles", f"{_number(cycles['rtl'])} in RTL, {_number(cycles['model'])} in the model"
     yield "efficiency", _percent(report["efficiency"])
