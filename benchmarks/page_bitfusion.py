@@ -11,7 +11,7 @@ _INTRODUCTION = """\
 ## The bitfusion machine
 
 16 x 16 fusion units, 16 post lanes, a bus of 256 bits, memory with 32 cycles of latency. Random integers, 8-bit
-results. Cycles in RTL; a dash where the simulation would take too long, and the model, which is exact, stands for it.
+results. Cycles in RTL, beside those of the model.
 
 ### What narrow operands gain
 
@@ -52,7 +52,7 @@ def _layer(one: Layer) -> list[str]:
     return [
         f"{channels} to {filters}, {size} x {size}",
         f"{one.pair[0]} x {one.pair[1]}",
-        "-" if one.run.rtl is None else f"{one.run.rtl:,}",
+        f"{one.run.rtl:,}",
         f"{one.run.model:,}",
         f"{one.speedup:.2f}",
         f"{float(one.wanted):.2f}",
@@ -65,11 +65,11 @@ def _network(one: Network) -> list[str]:
     return [
         one.name,
         str(one.width),
-        "-" if one.run.rtl is None else f"{one.run.rtl:,}",
+        f"{one.run.rtl:,}",
         f"{one.run.model:,}",
-        f"{one.run.idle / one.run.cycles:.0%}",
+        f"{one.run.idle / one.run.rtl:.0%}",
         f"{one.formula:,}",
-        f"{one.run.cycles / one.formula:.2f}",
+        f"{one.run.rtl / one.formula:.3f}",
         verdict(one.check.met),
         verdict(one.run.equal),
     ]
