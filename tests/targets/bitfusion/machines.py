@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatewright.targets.bitfusion.config import FusionConfig
 
-__all__ = ["MACHINES"]
+__all__ = ["MACHINES", "WIDE"]
 
 MACHINES: dict[str, FusionConfig] = {
     # all widths can be packed; small buffers, so that most layers are cut into tiles
@@ -33,3 +33,20 @@ MACHINES: dict[str, FusionConfig] = {
     ),
     "4x4_fixed": FusionConfig(rows=4, columns=4, post_lanes=4, composable=False, ibuf_bytes=16384, wbuf_bytes=16384),
 }
+
+WIDE: dict[str, FusionConfig] = {
+    # sums of 16 x 16 bits, and everything as wide as it can be
+    "4x4_wide": FusionConfig(
+        rows=4,
+        columns=4,
+        post_lanes=4,
+        accumulator_width=48,
+        result_width=32,
+        ibuf_bytes=8192,
+        wbuf_bytes=8192,
+        obuf_bytes=8192,
+        parameter_bytes=2048,
+    ),
+    "3x5_dyadic": MACHINES["3x5_dyadic"],
+}
+"""Machines that take operands, residual operands and results of 16 bits; the second has sums of 32 bits."""

@@ -19,6 +19,7 @@ class NarrowMaker(Maker):
         super().__init__(name, dyadic=dyadic, seed=sum(widths))
         self.activation = ir.IntType(widths[0])
         self.weight = ir.IntType(widths[1], signed=not unsigned)
+        self.accumulator = ir.I64 if max(widths) > 8 else ir.I32
 
     def input(self, *shape: int, name: str = "x") -> str:
         return self.builder.input(name, ir.TensorType(shape, self.activation))
@@ -39,7 +40,7 @@ class NarrowMaker(Maker):
         operands = [x, self._weights((filters, *kernel, channels))]
         if bias:
             operands.append(self.builder.constant(self.random.integers(-50, 50, filters), ir.I32))
-        return self.builder.add(ir.Conv2d(groups=groups, **attributes), *operands)
+        return self.builder.add(ir.Conv2d(groups=groups, accumulator=self.accumulator, **attributes), *operands)
 
     def requantise(
         self,
@@ -67,7 +68,9 @@ class NarrowMaker(Maker):
 
     def product(self, x: str, features: int) -> str:
         depth = self.shape(x)[-1]
-        sums = self.builder.add(ir.MatMul(x_zero=self._clip(4)), x, self._weights((features, depth)))
+        sums = self.builder.add(
+            ir.MatMul(x_zero=self._clip(4), accumulator=self.accumulator), x, self._weights((features, depth))
+        )
         return self.requantise(sums, depth=depth)
 
     def op(self, op: ir.Operator, *values: str) -> str:

@@ -217,18 +217,3 @@ def widest() -> ir.Graph:
 def test_products_of_16_x_16_bits():
     check(run_passes(widest()), MACHINES["4x8"])
     assert products_per_unit(16, 16) == Fraction(1, 4)
-
-
-def test_what_16_bit_inputs_are_not_for():
-    maker = Maker("wide", dyadic=False)
-    x = maker.builder.input("x", ir.TensorType((1, 4, 4, 4), ir.I16))
-    pooled = maker.op(ir.MaxPool((2, 2), (2, 2)), x)
-    padded = maker.builder.add(
-        ir.Conv2d(pads=(1, 1, 1, 1), x_zero=7), x, maker.builder.constant(np.ones((2, 3, 3, 4), np.int8), ir.I8)
-    )
-    graph = maker.build(pooled, maker.requantise(padded, depth=36))
-    config = replace(MACHINES["4x8"], result_width=16)
-    with pytest.raises(GraphError) as caught:
-        BitfusionTarget().check(run_passes(graph), config)
-    assert "it must read 8 bits at most, not i16" in str(caught.value)
-    assert "a padded convolution of 16-bit activations must have an x_zero of 0, not 7" in str(caught.value)

@@ -115,10 +115,11 @@ def _add_constants(graph: Graph, uses: Sequence[LayerUse], emitter: Emitter) -> 
     """Constants that layers read as values."""
     for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
         if graph.is_constant(name):
-            emitter.add_constant(name, _constant_bytes(graph, name))
+            emitter.add_constant(name, constant_data(graph, name))
 
 
-def _constant_bytes(graph: Graph, name: str) -> bytes:
+def constant_data(graph: Graph, name: str) -> bytes:
+    """A constant as it lies in memory."""
     constant = graph.constant(name)
     return constant.array.astype(constant.type.dtype.storage.newbyteorder("<")).tobytes()
 

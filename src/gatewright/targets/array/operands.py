@@ -15,7 +15,7 @@ from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.tiling import TapBlock
 from gatewright.targets.array.writer import Ring, Writer
 
-__all__ = ["OperandLoader"]
+__all__ = ["OperandLoader", "parameter_table"]
 
 
 class OperandLoader(Writer):
@@ -71,23 +71,21 @@ class OperandLoader(Writer):
         full = ("parameters", key, part)
         start = self.parameters.find(full)
         if start is None:
-            data = self._parameter_bytes(job, part)
+            data = parameter_table(job, self.config, last, self.config.columns)[part[0] : part[1]].tobytes()
             start = self.parameters.put(full, len(data))
             self.load_constants(Memory.PARAMETER, full, data, start)
         return start + (block[0] - part[0]) * word
 
-    def _parameter_bytes(self, job: Job, part: tuple[int, int]) -> bytes:
-        config = self.config
-        lanes = config.lane_groups * config.post_lanes
-        table = np.zeros((len(job.weights), lanes), parameter_dtype(config.bias_width))
-        mul, shift = job.mul.astype(np.int64), job.shift.astype(np.int64)
-        if config.dyadic:
-            shift = shift - np.array([int(value).bit_length() - 1 for value in mul])
-            mul = np.zeros_like(mul)
-        words = np.zeros(len(mul), table.dtype)
-        words["bias"] = job.bias.astype(table.dtype["bias"])  # wraps, as sums do
-        words["mul_shift"] = mul | (shift & 0xFF) << 24
-        for tile in range(len(job.weights)):
-            mine = words[tile * config.columns : (tile + 1) * config.columns]
-            table[tile, : len(mine)] = mine
-        return table[part[0] : part[1]].tobytes()
+
+def parameter_table(job: Job, config: ArrayConfig, rows: int, columns: int) -> np.ndarray:
+    """Parameters of a job's filters, `columns` of them a row, as `isa.parameter_dtype` [rows, all lanes]."""
+    mul, shift = job.mul.astype(np.int64), job.shift.astype(np.int64)
+    if config.dyadic:
+        shift = shift - np.array([int(value).bit_length() - 1 for value in mul])
+        mul = np.zeros_like(mul)
+    table = np.zeros((rows, config.lane_groups * config.post_lanes), parameter_dtype(config.bias_width))
+    words = np.zeros(rows * columns, table.dtype)
+    words["bias"][: len(mul)] = job.bias.astype(table.dtype["bias"])  # wraps, as sums do
+    words["mul_shift"][: len(mul)] = mul | (shift & 0xFF) << 24
+    table[:, :columns] = words.reshape(rows, columns)
+    return table

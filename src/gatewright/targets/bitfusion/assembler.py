@@ -115,7 +115,8 @@ class FusionEffects(Effects):
             ("add", Memory.OUTPUT, "residual_base"),
         ):
             if s[flag]:
-                yield Access(memory, s[base], s[base] + span, flag != "add")
+                size = span * (1 + (s["residual"] % SIGNED == 16)) >> s["result_size"] if flag == "add" else span
+                yield Access(memory, s[base], s[base] + size, flag != "add")
         if s["table"]:
             yield Access(Memory.TABLE, 0, 256, False)
 

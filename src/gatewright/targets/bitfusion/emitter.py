@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ from gatewright.targets.array.config import settable_bytes
 from gatewright.targets.array.isa import ROUNDING_CODES
 from gatewright.targets.array.job import Level
 from gatewright.targets.array.memory_map import MemoryMap, Place
+from gatewright.targets.array.operands import parameter_table
 from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import Tile, extent, tile_pixels
 from gatewright.targets.array.writer import Ring, Writer
@@ -118,7 +119,7 @@ class FusionEmitter(Writer):
         if not streamed and not staged and not few:
             loads = shape.image.value in plan.load
             return overlapped_tiles(job, self.fusion, loads=loads, stores=self._stores_rows(job, plan))
-        stage = plan.stage.size // (2 * _LINE if shape.tail.residual else _LINE) * _LINE  # as `_stage` divides it
+        stage = plan.stage.size // (shape.output_share * _LINE) * _LINE  # as `_stage` divides it
         return choose_tiles(job, plan.stream.size if streamed else 0, stage if staged else 0, self.fusion, few=few)
 
     def _few(self, job: FusionJob) -> bool:
@@ -190,8 +191,7 @@ class FusionEmitter(Writer):
         )
 
     def _place_of(self, value: str, job: FusionJob, tile: Tile) -> Place:
-        place = self.memory[value]
-        return Place(place.region, place.offset + self._offset(job, tile))
+        return self.memory[value].after(self._offset(job, tile))
 
     def _target(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> _Target:
         out, residual, offset = job.shape.output, job.shape.tail.residual, self._offset(job, tile)
@@ -205,7 +205,7 @@ class FusionEmitter(Writer):
         return _Target(
             following.start + offset if following else None,
             output.start + offset if output else None,
-            at + offset,
+            at + job.shape.at_residual(offset),
             out.pixel_bytes,
             out.row_bytes,
         )
@@ -215,9 +215,10 @@ class FusionEmitter(Writer):
         residual = job.shape.tail.residual
         size = -(-tile_output(job, tile) // _LINE) * _LINE
         half = room.size // 2 // _LINE * _LINE
-        base = room.start + (half if self._turn and size * (2 if residual else 1) <= half else 0)
+        base = room.start + (half if self._turn and size * job.shape.output_share <= half else 0)
         if residual:
-            self._move_tile(Opcode.LOAD, job, tile, self._place_of(residual, job, tile), base + size)
+            place = self.memory[residual].after(job.shape.at_residual(self._offset(job, tile)))
+            self._move_tile(Opcode.LOAD, job, tile, place, base + size, job.shape.at_residual)
         return _Target(None, base, base + size, job.filter_bytes, self._tile_row(job, tile) * job.filter_bytes)
 
     @staticmethod
@@ -225,10 +226,19 @@ class FusionEmitter(Writer):
         """Pixels that a row of a tile writes."""
         return tile.columns * job.shape.row_pixels // job.shape.columns[-1].count
 
-    def _move_tile(self, opcode: Opcode, job: FusionJob, tile: Tile, place: Place, scratch: int) -> None:
+    def _move_tile(
+        self,
+        opcode: Opcode,
+        job: FusionJob,
+        tile: Tile,
+        place: Place,
+        scratch: int,
+        scaled: Callable[[int], int] = lambda distance: distance,
+    ) -> None:
+        """Transfer a tile of the output, or of what lies like the output with `scaled` distances."""
         out = job.shape.output
-        nest = ((self._tile_row(job, tile), out.pixel_bytes), (tile.rows, out.row_bytes))
-        self.transfer(opcode, Memory.OUTPUT, place, scratch, job.filter_bytes, *nest)
+        nest = ((self._tile_row(job, tile), scaled(out.pixel_bytes)), (tile.rows, scaled(out.row_bytes)))
+        self.transfer(opcode, Memory.OUTPUT, place, scratch, scaled(job.filter_bytes), *nest)
 
     def _store_rows(self, job: FusionJob, tile: Tile, target: _Target) -> None:
         assert target.output is not None
@@ -264,33 +274,20 @@ class FusionEmitter(Writer):
         self, key: object, job: FusionJob, block: tuple[int, int], pieces: Sequence[Band]
     ) -> list[int]:
         """Address of a block's parameters for each band; those of all filters at once when half the room holds them."""
-        tiles = job.tiles.count
-        part = (0, tiles) if self._parameter_tiles(job, pieces) == tiles else block
+        tiles = job.tiles
+        part = (0, tiles.count) if self._parameter_tiles(job, pieces) == tiles.count else block
         found = []
         for band in pieces:
             full = ("parameters", key, part, (band.first, band.stop) if has_own_bias(job.shape, band) else None)
             start = self.parameters.find(full)
             if start is None:
-                data = self._parameter_bytes(job, part, band)
+                shape = replace(job.shape, bias=band_bias(job.shape, band, self.config.columns))
+                table = parameter_table(shape, self.config, tiles.count * tiles.rows, tiles.columns)
+                data = table[part[0] * tiles.rows : part[1] * tiles.rows].tobytes()
                 start = self.parameters.put(full, len(data))
                 self.load_constants(Memory.PARAMETER, full, data, start)
             found.append(start + (block[0] - part[0]) * self._parameter_size(job))
         return found
-
-    def _parameter_bytes(self, job: FusionJob, part: tuple[int, int], band: Band) -> bytes:
-        config, shape, tiles = self.config, job.shape, job.tiles
-        table = np.zeros((tiles.count * tiles.rows, config.lane_groups * config.post_lanes), "<u8")
-        mul, shift = shape.mul.astype(np.int64), shape.shift.astype(np.int64)
-        if config.dyadic:
-            shift = shift - np.array([int(value).bit_length() - 1 for value in mul])
-            mul = np.zeros_like(mul)
-        words = (band_bias(shape, band, config.columns) & 0xFFFFFFFF).astype(np.uint64)
-        words |= mul.astype(np.uint64) << np.uint64(32)
-        words |= (shift & 0xFF).astype(np.uint64) << np.uint64(56)
-        for row in range(len(table)):
-            mine = words[row * tiles.columns : (row + 1) * tiles.columns]
-            table[row, : len(mine)] = mine
-        return table[part[0] * tiles.rows : part[1] * tiles.rows].tobytes()
 
     # Blocks.
 
@@ -345,10 +342,18 @@ class FusionEmitter(Writer):
             "result_size": max(job.output_width // 8, 1).bit_length() - 1,
         }
         if tail.residual is not None:
-            names = ("mul_a", "mul_b", "add_bias", "add_shift", "add_zero")
+            names = ("mul_a", "mul_b", "add_shift", "add_zero")
             fields |= {name: getattr(tail, name) for name in names} | {"residual": job.residual_width | SIGNED}
+            fields |= self._add_bias(tail.add_bias)
             fields |= {"add_low": max(tail.add_low, -limit), "add_high": min(tail.add_high, limit - 1)}
         return fields
+
+    def _add_bias(self, bias: int) -> dict[str, int]:
+        """In two registers where operands of 16 bits make it wider than a register."""
+        if self.fusion.result_width == 8:
+            return {"add_bias": bias}
+        low = bias & 0xFFFFFFFF
+        return {"add_bias": low - (low >> 31 << 32), "add_bias_high": bias >> 32}
 
     def _tap_fields(self, job: FusionJob, part: WordBlock, source: _Source) -> dict[str, int]:
         taps, slots = job.shape.taps, job.slots
@@ -416,7 +421,7 @@ class FusionEmitter(Writer):
         if target.output is not None:
             fields["obuf_base"] = target.output + offset
         if job.shape.tail.residual:
-            fields["residual_base"] = target.residual + offset
+            fields["residual_base"] = target.residual + job.shape.at_residual(offset)
         return fields
 
     @staticmethod

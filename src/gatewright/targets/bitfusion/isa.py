@@ -73,7 +73,7 @@ class Register(IntEnum):
     OBUF_BASE = 7
     RESIDUAL_BASE = 8
     NEXT_BASE = 9  # of results that go to the input buffer
-    # the image that the array reads: a point outside reads as `PAD`, three bytes in turn
+    # the image that the array reads: a point outside reads as `PAD`, three bytes in turn, two with inputs of 16 bits
     ORIGIN_ROW = 10
     ORIGIN = 11
     HEIGHT = 12
@@ -106,6 +106,7 @@ class Register(IntEnum):
     OUT_DELTA = 51
     FILTER_STEP = 52
     RESULT_SIZE = 53  # a result takes 2^`result_size` bytes
+    ADD_BIAS_HIGH = 54  # bits 35..32 of `ADD_BIAS`; only machines with wide results read them
     TILE_COLUMNS = 56  # filters of a filter tile, or of each row of one where chunks are split
     SPLIT = 57  # chunks are split among rows, each of which has filters of its own
 

@@ -105,7 +105,7 @@ class FusionJob:
     weights_signed: bool
     weights: np.ndarray  # uint8 [filter tiles, words of taps, bytes of a word's chunks for all columns]
     tiles: FilterTiles
-    pad: int  # three bytes
+    pad: int  # three bytes; of 16-bit inputs two
     output_width: int
     residual_width: int
 
@@ -181,7 +181,7 @@ def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> Fusion
         tiles=tiles,
         pad=_pad(job, width, source),
         output_width=output_width,
-        residual_width=widths.get(residual, 8) if residual else 8,
+        residual_width=16 if job.tail.residual_bytes == 2 else widths.get(residual or "", 8),
     )
 
 
@@ -223,7 +223,7 @@ def _pad(job: Job, width: int, value: str) -> int:
     if not low <= job.pad < -low:
         raise Misfit(value)
     data = pack(np.full(4 if width < 8 else 1, job.pad), width)
-    return int.from_bytes(np.resize(data, 3).tobytes(), "little")
+    return int.from_bytes(np.resize(data, 2 if width == 16 else 3).tobytes(), "little")
 
 
 def _matrix(job: Job, config: FusionConfig) -> np.ndarray:

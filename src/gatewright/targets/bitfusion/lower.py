@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-import numpy as np
-
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
 from gatewright.ir import Graph, Port
@@ -16,6 +14,7 @@ from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
 from gatewright.targets.array.job import element_bytes
 from gatewright.targets.array.layers import layers_of
+from gatewright.targets.array.lower import constant_data
 from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.placement import LayerUse, Placement, place
 from gatewright.targets.bitfusion.assembler import FusionEffects, FusionStep
@@ -56,7 +55,7 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
     emitter = FusionEmitter(config, memory, size_of)
     for name in dict.fromkeys(name for use in uses for name in (*use.sources, use.residual) if name):
         if graph.is_constant(name):
-            emitter.add_constant(name, graph.constant(name).array.astype(np.int8).tobytes())
+            emitter.add_constant(name, constant_data(graph, name))
     starts = []
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
         starts.append(len(emitter.steps))
@@ -95,13 +94,13 @@ def _use(layer: Layer, jobs: Sequence[FusionJob], line: int) -> LayerUse:
         residual=jobs[0].shape.tail.residual,
         output=layer.output,
         least_input=max(room[0] for room in rooms),
-        least_output=_staged(max(room[1] for room in rooms), jobs[0].shape.tail.residual, line),
+        least_output=max(_staged(job, room[1], line) for job, room in zip(jobs, rooms, strict=True)),
     )
 
 
-def _staged(size: int, residual: str | None, line: int) -> int:
+def _staged(job: FusionJob, size: int, line: int) -> int:
     """Room for a tile of results, and for its residual operand behind it."""
-    return size if residual is None else 2 * -(-size // line) * line
+    return size if job.shape.tail.residual is None else job.shape.output_share * -(-size // line) * line
 
 
 def _bindings(

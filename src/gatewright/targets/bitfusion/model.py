@@ -12,7 +12,7 @@ from gatewright.ir import numerics
 from gatewright.ir.packing import group_of, pack, packed_bytes, unpack
 from gatewright.program import Program
 from gatewright.targets.array.assembler import Step
-from gatewright.targets.array.isa import ROUNDING_CODES
+from gatewright.targets.array.isa import ROUNDING_CODES, parameter_dtype
 from gatewright.targets.bitfusion.assembler import decode_steps, filter_rows, tap_words, word_bytes, word_weights
 from gatewright.targets.bitfusion.blocks import (
     FILTER_LOOP,
@@ -136,7 +136,8 @@ class Machine:
         x = (pixels[:, None, 1] + taps[None, :, 1])[:, :, None] + np.arange(size)
         inside = ((y >= 0) & (y < s["height"]))[:, :, None] & (x >= 0) & (x < s["row_bytes"])
         address = (s["ibuf_base"] + (y * s["pitch"])[:, :, None] + x) % _SPACE % len(scratch)
-        pad = np.resize(np.frombuffer(s["pad"].to_bytes(3, "little"), np.uint8), size)
+        pad = np.frombuffer(s["pad"].to_bytes(3, "little"), np.uint8)
+        pad = np.resize(pad[:2] if width == 16 else pad, size)
         data = np.where(inside, scratch[address], pad)
         group, bytes_of = group_of(width)
         operands = unpack(data, width, size // bytes_of * group, signed=bool(s["input"] & SIGNED))
@@ -152,8 +153,8 @@ class Machine:
         rows, each = len(sums), filter_rows(s)
         entries = array.lane_groups * array.post_lanes
         start = s["parameter_base"]
-        raw = self.scratch[Memory.PARAMETER][start : start + rows * entries * 8]
-        words = raw.view("<u8").reshape(rows, entries)[:, : s["tile_columns"]]
+        raw = self.scratch[Memory.PARAMETER][start : start + rows * entries * array.parameter_entry_bytes]
+        words = raw.view(parameter_dtype(array.bias_width)).reshape(rows, entries)[:, : s["tile_columns"]]
         values = self._requantise(sums, words)
         count = sums.shape[1] // s["pool_count"]
         places = self._places(each * count)
@@ -163,7 +164,7 @@ class Machine:
             where = places[place * count : (place + 1) * count] + tile * s["filter_step"]
             result = values[row, :, :columns]
             if s["add"]:
-                result = self._add(result, self._get(s["residual_base"] + where, columns))
+                result = self._add(result, self._get(s["residual_base"] + self._at_residual(where), columns))
             if s["table"]:
                 result = self.scratch[Memory.TABLE].view(np.int8)[result + 128].astype(np.int64)
             result = result.reshape(count, s["pool_count"], columns).max(axis=1)
@@ -176,9 +177,8 @@ class Machine:
 
     def _requantise(self, sums: np.ndarray, words: np.ndarray) -> np.ndarray:
         s, width = self.state, self.config.accumulator_width
-        bias = (words & np.uint64(0xFFFFFFFF)).astype(np.uint32).astype(np.int32).astype(np.int64)[:, None, :]
-        mul = ((words >> np.uint64(32)) & np.uint64(0xFFFFFF)).astype(np.int64)[:, None, :]
-        shift = (words >> np.uint64(56)).astype(np.int64)[:, None, :]
+        bias, mul_shift = (words[name].astype(np.int64)[:, None, :] for name in ("bias", "mul_shift"))
+        mul, shift = mul_shift & 0xFFFFFF, mul_shift >> 24
         if self.array.dyadic:
             shift = np.where(shift >= 128, shift - 256, shift)
             mul = np.where(shift < 0, 1 << np.maximum(-shift, 0), 1)
@@ -190,7 +190,10 @@ class Machine:
 
     def _add(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         s = self.state
-        total = first * s["mul_a"] + second * s["mul_b"] + s["add_bias"]
+        bias = s["add_bias"]
+        if self.config.result_width > 8:
+            bias = bias & 0xFFFFFFFF | s["add_bias_high"] << 32
+        total = first * s["mul_a"] + second * s["mul_b"] + bias
         rounded = numerics.rounding_shift(total, s["add_shift"], _ROUNDINGS[s["rounding"]])
         return np.clip(rounded + s["add_zero"], s["add_low"], s["add_high"])
 
@@ -200,6 +203,11 @@ class Machine:
         row = s["out_delta"] + (s["out_count"] - 1) * s["out_step"]
         index = np.arange(count)
         return index // s["out_count"] * row + index % s["out_count"] * s["out_step"]
+
+    def _at_residual(self, distance: np.ndarray) -> np.ndarray:
+        """Distance of a residual operand where the result has this one: it has as many bits, or 16 bits and 8."""
+        s = self.state
+        return distance * (1 + (s["residual"] % SIGNED == 16)) >> s["result_size"]
 
     def _get(self, places: np.ndarray, columns: int) -> np.ndarray:
         """Residual operands [pixels of all windows, columns] from pixels at these places."""

@@ -19,13 +19,11 @@ from gatewright.targets.bitfusion.hdl.array import FusionArray, fusion_parameter
 from gatewright.targets.bitfusion.hdl.decoder import Decoder
 from gatewright.targets.bitfusion.hdl.feed import FusionFeed
 from gatewright.targets.bitfusion.hdl.post import LanePacker, LaneUnpacker, lane_distance
-from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT
+from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, width_is
 
 __all__ = ["FusionCore"]
 
 _SIGNED_BIT = 8
-# Names of the shared post unit's settings that are other ones here.
-_SETTING_NAMES = {"residual": "add"}
 
 
 class FusionCore(wiring.Component):
@@ -114,10 +112,14 @@ class FusionCore(wiring.Component):
 
     def _settings(self, m: Module, state: data.View, drain: Drain, post: Post) -> None:
         """The shared parts' settings, by their own names."""
+        others = {
+            "residual": state.add,
+            "residual_size": width_is(state.residual, 16),
+            "add_bias": Cat(state.add_bias, state.add_bias_high),
+        }
         for target in (drain.walk, post.settings):
             for name, _ in target.shape():
-                if name != "residual_size":  # always of one byte, unpacked
-                    m.d.comb += target[name].eq(state[_SETTING_NAMES.get(name, name)])
+                m.d.comb += target[name].eq(others[name] if name in others else state[name])
         m.d.comb += [post.to_activation.eq(state.to_next), post.to_output.eq(state.to_obuf)]
 
     def _place(self, m: Module, state: data.View, drain: Drain, post: Post) -> None:
@@ -189,9 +191,15 @@ class FusionCore(wiring.Component):
             self.port.read_data.eq(buffer.read_data),
             unpacker.width.eq(state.residual[:_SIGNED_BIT]),
             unpacker.data.eq(buffer.read_data),
-            post.residual_data.eq(unpacker.lane),
+            post.residual_data.eq(self._residual(state, buffer.read_data, unpacker.lane)),
         ]
         self._write(m, Memory.OUTPUT, buffer, (post.write_output, post.output_address, results, mask))
+
+    def _residual(self, state: data.View, read: Value, lanes: Value) -> Value:
+        """Operands of 16 bits as they are read, narrower ones a byte a lane."""
+        if self.config.result_width == 8:
+            return lanes
+        return Mux(width_is(state.residual, 16), read, lanes)
 
     def _write(
         self, m: Module, memory: Memory, buffer: ByteScratchpad, by_post: tuple[Value, Value, Value, Value]

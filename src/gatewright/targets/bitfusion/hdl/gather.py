@@ -9,13 +9,13 @@ from gatewright.hdl.pipeline import delayed
 from gatewright.hdl.scratchpad import READ_LATENCY
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.hdl.sequencer import STEP
-from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT
+from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, width_is
 
 __all__ = ["FusionGather"]
 
 
 class FusionGather(wiring.Component):
-    """Reads the word of each step; bytes outside the image are the three bytes of `pad` in turn.
+    """Reads the word of each step; bytes outside the image are the bytes of `pad` in turn.
 
     The word comes `targets.array.timing.GATHER_LATENCY` + `READ_LATENCY` cycles after the step. `state` must hold for
     the two cycles after the step.
@@ -52,10 +52,17 @@ class FusionGather(wiring.Component):
         room = delayed(m, state.row_bytes - x, 1, "room")
         before = self._missing(m, -delayed(m, x, 1, "x_of_room"), Const(0), "before")
         up_to = self._missing(m, room, ~inside, "up_to")
-        pad = delayed(m, state.pad, 2, "pad_of_word")
+        pad = delayed(m, self._pads(), 2, "pad_of_word")
         latency = 1 + READ_LATENCY
         self._fill(m, *(delayed(m, value, latency, name) for value, name in ((before, "b"), (up_to, "u"), (pad, "p"))))
         return m
+
+    def _pads(self) -> Value:
+        """Bytes of the pad value, up to where they repeat."""
+        if not self.config.composable:
+            return self.state.pad
+        two, three = self.state.pad[:16].replicate(3), self.state.pad.as_unsigned().replicate(2)
+        return Mux(width_is(self.state.input, 16), two, three)
 
     def _missing(self, m: Module, count: Value, none: Value, name: str) -> Value:
         """What `count` bytes lack to a whole word, within 0 and a word; a whole word where there are `none`."""
@@ -73,5 +80,5 @@ class FusionGather(wiring.Component):
         inside = Signal(width)
         m.d.comb += [
             inside.eq((ones >> Cat(Const(0, 3), up_to)) & ~(ones >> Cat(Const(0, 3), before))),
-            self.word.eq((self.read_data & inside) | (pad.replicate(-(-self.size // 3))[:width] & ~inside)),
+            self.word.eq((self.read_data & inside) | (pad.replicate(-(-width // len(pad)))[:width] & ~inside)),
         ]
