@@ -19,10 +19,10 @@ from gatewright.targets.bitfusion.assembler import decode_steps, disassemble
 from gatewright.targets.bitfusion.blocks import STATE, apply, carried, changes, initial_state, words_of
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import Fusion, Op
-from gatewright.targets.bitfusion.job import slots_of
 from gatewright.targets.bitfusion.lower import lower
 from gatewright.targets.bitfusion.model import execute
 from gatewright.targets.bitfusion.operands import products_per_unit
+from gatewright.targets.bitfusion.slots import slots_of
 
 WIDTHS = (2, 4, 6, 8)
 NARROW = [case for case in CASES if case != "table"]  # whose operand has 8 bits

@@ -42,7 +42,7 @@ def whole_band(shape: Job, tile: Tile) -> Band:
 def bands(job: FusionJob, tile: Tile, config: FusionConfig) -> tuple[Band, ...]:
     """The tile cut where that takes the least cycles, from top to bottom; in one where nothing is gained."""
     needed = _needed(job.shape, tile)
-    cuts = _cuts(job.shape, tile, needed, config.rows)
+    cuts = _cuts(job.shape, tile, needed, 1 if job.slots.share else job.slots.rows)
     best: dict[int, tuple[int, tuple[Band, ...]]] = {cuts[0]: (0, ())}
     for place, stop in enumerate(cuts[1:], 1):
         options = []
@@ -57,7 +57,7 @@ def bands(job: FusionJob, tile: Tile, config: FusionConfig) -> tuple[Band, ...]:
 
 def band_cycles(job: FusionJob, band: Band, config: FusionConfig) -> int:
     """Cycles from the start of a `compute` over a band and one tile of filters to that of the next one."""
-    tiles = -(-tile_pixels(job.shape, band.tile) // config.rows)
+    tiles = job.pixel_tiles(band.tile)
     steps = job.steps * band.taps // job.shape.taps.rows
     return START_CYCLES - 1 + NEXT_CYCLES + tiles * max(steps, drain_cycles(config.array()))
 

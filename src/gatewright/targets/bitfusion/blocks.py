@@ -2,7 +2,9 @@
 
 The core holds a *state*: every register, loop and stride. Words change it; `compute` starts the array on what it says;
 `block-end` has the next `compute` wait until all results before it are written. Loops 0..3 visit pixels, 4..6 the taps
-of a pixel (words of a run, runs, rows of the kernel), loop 7 the filter tiles, each innermost first.
+of a pixel (words of a run, runs, rows of the kernel), loop 7 the filter tiles, each innermost first. A tile takes the
+next `rows` pixels. With `share`, loop 0 visits the first pixels of tiles, the others of a tile lie `share` bytes apart
+behind it, and the last tile of the loop has `last_rows` of them.
 
 Seven words travel in one instruction of the shell. `BLOCK` takes effect at once, `RUN` ends with a `compute` and
 completes when its results are written.
@@ -96,6 +98,9 @@ _REGISTERS: dict[Register, Shape] = {
     Register.SLOT: unsigned(10),
     Register.LAST_COLUMNS: unsigned(7),
     Register.WEIGHT_HIGH: unsigned(1),
+    Register.ROWS: unsigned(7),
+    Register.SHARE: unsigned(4),
+    Register.LAST_ROWS: unsigned(7),
     Register.ROUNDING: unsigned(2),
     **dict.fromkeys((Register.ZERO, Register.LOW, Register.HIGH), _BOUND),
     Register.NEGATIVE_SHIFT: unsigned(5),

@@ -15,7 +15,7 @@ from gatewright.targets.array.timing import (
     completion_cycles,
     drain_cycles,
 )
-from gatewright.targets.bitfusion.assembler import decode_steps, pixel_count, tap_words
+from gatewright.targets.bitfusion.assembler import decode_steps, pixel_tiles, tap_words
 from gatewright.targets.bitfusion.blocks import (
     FILTER_LOOP,
     LAST,
@@ -74,8 +74,8 @@ class _Core:
     def _compute(self, now: int, flags: int) -> int:
         """The cycle in which a `compute` that starts now reports its completion."""
         s, array = self.state, self.array
-        steps, pixels = tap_words(s) * s["slot"], pixel_count(s)
-        tiles = -(-pixels // array.rows)
+        steps = tap_words(s) * s["slot"]
+        tiles, rows = pixel_tiles(s)
         count = tiles * s[f"count{FILTER_LOOP}"]
         unhindered = now + START_CYCLES + steps - 1
         first = max(unhindered, self.tile_end + drain_cycles(array))
@@ -84,8 +84,7 @@ class _Core:
         self.busy += count * steps
         self.draining += first - unhindered + (count - 1) * (distance - steps)
         self.idle = self.tile_end + NEXT_CYCLES
-        rows = pixels - (tiles - 1) * array.rows if flags & LAST else 0
-        self.completed.append(self.tile_end + completion_cycles(array, rows))
+        self.completed.append(self.tile_end + completion_cycles(array, rows if flags & LAST else 0))
         return self.completed[-1]
 
 

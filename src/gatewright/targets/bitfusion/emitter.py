@@ -37,6 +37,7 @@ from gatewright.targets.bitfusion.blocks import (
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, TOP, Fusion, Op
 from gatewright.targets.bitfusion.job import FusionJob
+from gatewright.targets.bitfusion.slots import merged
 from gatewright.targets.bitfusion.tiling import (
     WordBlock,
     band_words,
@@ -110,7 +111,8 @@ class FusionEmitter(Writer):
         depth_bytes = job.weights[0].nbytes
         for tile in self._tiles(job, plan, few=self._few(job)):
             short = tile_pixels(job.shape, tile) <= self.fusion.rows
-            self._tile(key, job, tile, plan, split=depth_bytes > room or (depth_bytes > room // 8 and short))
+            split = depth_bytes > room or (depth_bytes > room // 8 and short and not job.slots.share)
+            self._tile(key, job, tile, plan, split=split)
 
     def _tiles(self, job: FusionJob, plan: LayerPlan, *, few: bool) -> list[Tile]:
         shape = job.shape
@@ -300,15 +302,25 @@ class FusionEmitter(Writer):
     def _pixel_fields(self, job: FusionJob, tile: Tile) -> dict[str, int]:
         shape = job.shape
         *inner, outer = shape.columns
+        slots = job.slots
+        fields = {"rows": slots.rows, "share": slots.share}
         if job.tiles.rows > 1:  # all rows work on one pixel
-            return {f"count{loop}": 1 for loop in PIXEL_LOOPS[1:]} | {
-                f"dy{PIXEL_LOOPS[0]}": 0,
-                f"dx{PIXEL_LOOPS[0]}": 0,
-            }
+            return (
+                fields
+                | {f"count{loop}": 1 for loop in PIXEL_LOOPS[1:]}
+                | {
+                    f"dy{PIXEL_LOOPS[0]}": 0,
+                    f"dx{PIXEL_LOOPS[0]}": 0,
+                }
+            )
         levels = [*shape.window, *inner, Level(tile.columns, outer.dy, outer.dx)]
+        if slots.share:
+            adjacent, rest = merged(tuple(levels))
+            tiles = -(-adjacent.count // slots.rows)
+            fields["last_rows"] = adjacent.count - (tiles - 1) * slots.rows
+            levels = [Level(tiles, 0, slots.rows * slots.share), *rest]
         levels += [Level(1)] * (len(PIXEL_LOOPS) - 1 - len(levels))
         levels.append(Level(tile.rows, shape.rows.dy, shape.rows.dx))
-        fields = {}
         for loop, level in zip(PIXEL_LOOPS, levels, strict=True):
             fields[f"count{loop}"] = level.count
             if level.count > 1:

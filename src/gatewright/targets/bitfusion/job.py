@@ -13,19 +13,14 @@ import numpy as np
 
 from gatewright.ir.packing import group_of, pack, packed_bytes
 from gatewright.targets.array.job import Job, Output
+from gatewright.targets.array.tiling import Tile, tile_pixels
 from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.operands import slices
-from gatewright.targets.bitfusion.packing import (
-    chunk_bytes,
-    chunk_steps,
-    chunk_weights,
-    lanes_of,
-    split_parts,
-    split_weights,
-)
+from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, chunk_weights, split_parts, split_weights
+from gatewright.targets.bitfusion.slots import Slots, best_slots, merged
 
-__all__ = ["FilterTiles", "FusionJob", "Misfit", "Slots", "convert", "most_steps", "slots_of", "weight_format"]
+__all__ = ["FilterTiles", "FusionJob", "Misfit", "convert", "weight_format"]
 
 
 class Misfit(Exception):
@@ -34,39 +29,6 @@ class Misfit(Exception):
     def __init__(self, value: str) -> None:
         super().__init__(value)
         self.value = value
-
-
-@dataclass(frozen=True)
-class Slots:
-    """How a run of taps is fed: `words` words, each in a slot of `steps` steps of `lanes` bytes."""
-
-    words: int
-    steps: int
-    lanes: int
-
-    @property
-    def word_bytes(self) -> int:
-        return self.steps * self.lanes
-
-
-def most_steps(config: FusionConfig, lanes: int) -> int:
-    """Steps of the longest slot: as many as a word of the input buffer has inputs for."""
-    return config.feed_window // lanes
-
-
-def slots_of(run_bytes: int, input_width: int, weight_width: int, config: FusionConfig) -> Slots:
-    """The slots of fewest steps; each has one for every row, since each row reads its word in a step of its own."""
-    lanes = lanes_of(min(weight_width, 8))
-    unit = {6: 3, 16: 2}.get(input_width, 1)  # a word ends with a group
-    need, most = -(-run_bytes // lanes), most_steps(config, lanes) // unit * unit
-    choices = []
-    for words in range(-(-need // most), -(-need // config.rows) + 1):
-        steps = -(-max(config.rows, -(-need // words)) // unit) * unit
-        if steps <= most:
-            chunks = words * -(-steps // chunk_steps(input_width))
-            choices.append((words * steps, chunks, words, steps))
-    *_, words, steps = min(choices)
-    return Slots(words, steps, lanes)
 
 
 @dataclass(frozen=True)
@@ -123,6 +85,12 @@ class FusionJob:
         """Cycles the array needs for a tile of pixels and one of filters."""
         return int(self.weights.shape[1]) * self.slots.steps
 
+    def pixel_tiles(self, tile: Tile) -> int:
+        """Tiles of pixels that the array makes of one of the compiler's."""
+        shape = self.shape
+        inner, _ = merged((*shape.window, *shape.columns[:-1], replace(shape.columns[-1], count=tile.columns)))
+        return self.slots.tiles(inner.count, tile_pixels(shape, tile))
+
     @property
     def word_weights(self) -> int:
         """Bytes of the weights of one word of taps, for a tile of filters."""
@@ -158,9 +126,7 @@ def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> Fusion
     if width == 16:  # whose bytes take a step each, with one weight
         weight_width = max(weight_width, 6)
     taps = replace(job.taps, segment_bytes=x(job.taps.segment_bytes), segment_step=x(job.taps.segment_step))
-    slots = slots_of(taps.segment_bytes, width, weight_width, config)
     residual = job.tail.residual
-    tiles = _filter_tiles(job, (width, weight_width), slots, (output_width, config))
     shape = replace(
         job,
         image=replace(job.image, row_bytes=x(job.image.row_bytes)),
@@ -172,6 +138,8 @@ def convert(job: Job, widths: Mapping[str, int], config: FusionConfig) -> Fusion
         output=_output(job, output_width, config),
         tile_x=None if job.tile_x is None else tuple(x(start) for start in job.tile_x),
     )
+    slots = best_slots(shape, (width, weight_width), config)
+    tiles = _filter_tiles(job, (width, weight_width), slots, (output_width, config))
     return FusionJob(
         shape=shape,
         slots=slots,

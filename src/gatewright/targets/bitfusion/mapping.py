@@ -13,8 +13,8 @@ from gatewright.errors import ConfigError
 from gatewright.ir.packing import group_of, packed_bytes
 from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.config import FusionConfig
-from gatewright.targets.bitfusion.job import slots_of
 from gatewright.targets.bitfusion.operands import BRICKS, bricks_per_product, products_per_unit
+from gatewright.targets.bitfusion.slots import slots_of
 
 __all__ = ["FusedMapping", "Mapping", "SeedMapping", "Usage", "mapping_of"]
 

@@ -91,9 +91,20 @@ class Machine:
             points = (points[None] + np.arange(self.state[f"count{loop}"])[:, None, None] * step).reshape(-1, 2)
         return points
 
+    def _pixels(self) -> np.ndarray:
+        """Points of the pixels, [pixels, 2]; with `share`, loop 0 has one of each tile."""
+        s = self.state
+        points = self._nest(PIXEL_LOOPS, s["origin_row"], s["origin"])
+        if not s["share"]:
+            return points
+        behind = np.arange(s["count0"] * s["rows"])
+        behind = behind[: behind.size - s["rows"] + s["last_rows"]]
+        heads = points.reshape(-1, s["count0"], 2)[:, behind // s["rows"]]
+        return (heads + np.stack([0 * behind, behind % s["rows"] * s["share"]], axis=1)).reshape(-1, 2)
+
     def _compute(self, flags: int) -> None:
         s = self.state
-        pixels = self._nest(PIXEL_LOOPS, s["origin_row"], s["origin"])
+        pixels = self._pixels()
         taps = self._nest(TAP_LOOPS, 0, 0)
         weights = self._weights(len(pixels))
         step = 1 if s["split"] else max(1, _GATHER_LIMIT // weights.shape[1])

@@ -10,6 +10,7 @@ from itertools import pairwise
 from gatewright.errors import ConfigError
 from gatewright.targets.array.config import settable_bytes
 from gatewright.targets.array.tiling import Tile, extent, tile_pixels, whole
+from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.bands import Band, band_cycles, bands
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.job import FusionJob
@@ -173,11 +174,11 @@ def _cost(job: FusionJob, size: tuple[int, int], config: FusionConfig, *, overla
     rows, columns = shape.rows.count, shape.columns[-1].count
     several = height < rows or width < columns
     load = (_worst_extent(job, size) + (job.weights.nbytes if several else 0)) / config.bus_bytes
-    cost = 0.0
+    cost, drain = 0.0, drain_cycles(config.array())
     for row_size, row_tiles in _parts(rows, height):
         for column_size, column_tiles in _parts(columns, width):
-            pixels = tile_pixels(shape, Tile(0, 0, row_size, 0, column_size))
-            compute = -(-pixels // config.rows) * job.steps * len(job.weights)
+            tiles = job.pixel_tiles(Tile(0, 0, row_size, 0, column_size))
+            compute = tiles * max(job.steps, drain) * len(job.weights)
             tile = max(compute, load) if overlapped else max(compute, job.weights.nbytes / config.bus_bytes) + load
             cost += row_tiles * column_tiles * (tile + _TILE_OVERHEAD)
     return cost

@@ -17,6 +17,7 @@ from gatewright.targets.bitfusion.hdl.sequencer import FusionSequencer
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, STEP_INFO
 from gatewright.targets.bitfusion.hdl.unit import STEP_BITS, InputCode, WeightCode
 from gatewright.targets.bitfusion.packing import CHUNK_BYTES, input_phase, lanes_of, split_parts
+from gatewright.targets.bitfusion.slots import SHARED_DISTANCES
 
 __all__ = ["ChunkHead", "FusionFeed"]
 
@@ -132,7 +133,8 @@ class FusionFeed(wiring.Component):
         return m
 
     def _rows(self, m: Module, word: Value, load: Value, info: data.View) -> None:
-        """Row i takes its word i cycles after row 0 and gives a step's bytes of it a cycle."""
+        """Row i takes its word i cycles after row 0, from the buffer or row i - 1, and gives a step's bytes a cycle."""
+        previous: Value = Const(0)
         for row in range(self.config.rows):
             register = Signal(8 * self.config.feed_window, name=f"row_{row}", reset_less=True)
             rest = Signal.like(register, name=f"rest_{row}")
@@ -140,7 +142,8 @@ class FusionFeed(wiring.Component):
                 for code, width in _WEIGHT_WIDTHS.items():
                     with m.Case(code):
                         m.d.comb += rest.eq(register >> 8 * lanes_of(width))
-            m.d.sync += register.eq(Mux(load, word, rest))
+            m.d.sync += register.eq(Mux(load, self._fresh(m, row, word, previous, info.share) if row else word, rest))
+            previous = register
             if self.config.composable:
                 step = Signal(STEP_INPUT, name=f"step_{row}")
                 m.d.comb += [
@@ -158,6 +161,21 @@ class FusionFeed(wiring.Component):
             if row + 1 < self.config.rows:
                 load = delayed(m, load, 1, f"load_{row + 1}")
                 info = delayed(m, info, 1, f"info_{row + 1}")
+
+    def _fresh(self, m: Module, row: int, word: Value, previous: Value, share: Value) -> Value:
+        """A row's next word: its own, or what the row before it took a cycle ago, from the next pixel on.
+
+        Row i needs no bytes of a shared word behind those that i pixels are off.
+        """
+        fresh = Signal.like(word, name=f"fresh_{row}")
+        with m.Switch(share):
+            for distance in SHARED_DISTANCES:
+                with m.Case(distance):
+                    size = max(self.config.feed_window - row * distance, 0)
+                    m.d.comb += fresh.eq((previous >> 8 * distance)[: 8 * size])
+            with m.Default():
+                m.d.comb += fresh.eq(word)
+        return fresh
 
     @staticmethod
     def _part(info: data.View, row: int) -> Value:

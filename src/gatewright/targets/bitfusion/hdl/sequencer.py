@@ -38,8 +38,9 @@ STEP = data.StructLayout(
 class FusionSequencer(wiring.Component):
     """Issues the steps of a `compute` from two cycles after `start` on, as `targets.array.timing` says.
 
-    Time is cut into slots of `slot` steps, one word of taps each; in step i of a slot, row i's word is read. In the
-    first slot of a tile the pixels are made, one a step; the later ones use them again, from a ring of registers.
+    Time is cut into slots of `slot` steps, one word of taps each; in step i of a slot, row i's word is read; with
+    `share`, row 0's alone, and the pixel is the tile's first one. In the first slot of a tile the pixels are made, one
+    a step; the later ones use them again, from registers.
     """
 
     def __init__(self, config: FusionConfig) -> None:
@@ -78,7 +79,7 @@ class FusionSequencer(wiring.Component):
             m.d.sync += phase.eq(Mux(slot_end, 0, phase + 1))
         with m.If(self.tile_end & self.tile.filter_done & self.tile.last_filter):
             m.d.sync += running.eq(0)
-        reads = step & (phase < self.config.rows)
+        reads = step & (phase < Mux(self.state.share.any(), 1, self.state.rows))
         self._tiles(m, pixels, reads & taps.first)
         self._weights(m, setup, step, slot_end)
         self._filters(m, setup)
@@ -91,7 +92,7 @@ class FusionSequencer(wiring.Component):
             self.step.first.eq(step & taps.first & (phase == 0) & (self.flags & FIRST).any()),
             self.step.last.eq(self.tile_end & (self.flags & LAST).any()),
         ]
-        self._points(m, pixels, taps.first, reads)
+        self._points(m, pixels, taps.first, phase, reads)
         return m
 
     def _nests(self, m: Module) -> tuple[LoopNest, LoopNest]:
@@ -121,12 +122,14 @@ class FusionSequencer(wiring.Component):
 
     def _tiles(self, m: Module, pixels: LoopNest, may_take: Value) -> None:
         """Count the pixels of the tile, and note when they were the last ones."""
+        state = self.state
         rows = Signal(range(self.config.rows + 1))
         rows_now = Signal.like(rows)
         exhausted = Signal()
+        shared = Mux(pixels.turn_last, state.last_rows, state.rows)
         m.d.comb += [
             pixels.advance.eq(may_take & ~exhausted),
-            rows_now.eq(rows + pixels.advance),
+            rows_now.eq(rows + Mux(pixels.advance, Mux(state.share.any(), shared, 1), 0)),
             self.tile.rows.eq(Mux((self.flags & LAST).any(), rows_now, 0)),
             self.tile.filter_done.eq(exhausted | (pixels.advance & pixels.last)),
         ]
@@ -134,13 +137,15 @@ class FusionSequencer(wiring.Component):
         with m.If(self.tile_end):
             m.d.sync += [rows.eq(0), exhausted.eq(0)]
 
-    def _points(self, m: Module, pixels: LoopNest, first_slot: Value, reads: Value) -> None:
-        """The pixel of the row whose turn it is: new in the first slot, from the ring after it."""
-        ring = [Signal(POINT, name=f"ring{place}", reset_less=True) for place in range(self.config.rows)]
+    def _points(self, m: Module, pixels: LoopNest, first_slot: Value, phase: Value, reads: Value) -> None:
+        """The pixel of the row whose turn it is: new in the first slot, kept for those after it."""
+        rows = self.config.rows
+        kept = Array(Signal(POINT, name=f"pixel_{row}", reset_less=True) for row in range(rows))
+        row = phase[: max((rows - 1).bit_length(), 1)]
         new = Signal(POINT)
-        m.d.comb += [new.y.eq(pixels.y), new.x.eq(pixels.x), self.step.pixel.eq(Mux(first_slot, new, ring[0]))]
-        with m.If(reads):
-            m.d.sync += [register.eq(after) for register, after in zip(ring, [*ring[1:], self.step.pixel], strict=True)]
+        m.d.comb += [new.y.eq(pixels.y), new.x.eq(pixels.x), self.step.pixel.eq(Mux(first_slot, new, kept[row]))]
+        with m.If(reads & first_slot):
+            m.d.sync += kept[row].eq(new)
 
     def _weights(self, m: Module, setup: Value, step: Value, slot_end: Value) -> None:
         """Chunk after chunk, the same ones again for each tile of pixels of a filter tile."""
@@ -172,6 +177,7 @@ class FusionSequencer(wiring.Component):
             self.step.info.two_bytes.eq(two_bytes),
             self.step.info.weight_high.eq(state.weight_high),
             self.step.info.split.eq(state.split),
+            self.step.info.share.eq(state.share),
         ]
         with m.If(step):
             m.d.sync += chunk.eq(Mux(chunk_end, 0, chunk + 1))

@@ -11,10 +11,17 @@ __all__ = ["STATE_LAYOUT", "STEP_INFO", "pair_of", "width_is"]
 STATE_LAYOUT = data.StructLayout({name: shape for name, (shape, _) in STATE.items()})
 
 STEP_INFO = data.StructLayout(
-    {"pair": PAIR, "chunk_step": 3, "packed_weights": 1, "two_bytes": 1, "weight_high": 1, "split": 1}
+    {
+        "pair": PAIR,
+        "chunk_step": 3,  # which step of a chunk of weights it is
+        "packed_weights": 1,  # weights have 6 bits
+        "two_bytes": 1,  # inputs have 16
+        "weight_high": 1,  # weights are the upper bytes of 16-bit ones
+        "split": 1,  # chunks are split among rows
+        "share": 4,  # bytes between pixels that share a word
+    }
 )
-"""What goes along with a step: the pair, which step of a chunk of weights it is, whether weights have 6 bits, whether
-inputs have 16, whether chunks are split among rows."""
+"""What goes along with a step."""
 
 _SIGNED_BIT = 8
 
