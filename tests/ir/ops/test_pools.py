@@ -59,6 +59,20 @@ def test_average_pool_equals_the_formula(case, count_include_pad):
         assert y[position] == min(max(round(exact) + 3, -100), 90)  # round() of a Fraction is half to even
 
 
+@settings(max_examples=50, deadline=None)
+@given(pools(), st.booleans())
+def test_rectangles_cover_each_window_once_with_its_multiplier(case, count_include_pad):
+    kernel, strides, pads, shape, _ = case
+    multipliers = tuple((n, 100 + n) for n in range(kernel[0] * kernel[1] + 1))
+    parameters = (0, multipliers, 7, 0, -128, 127, Rounding.FLOOR, ir.I8, count_include_pad)
+    op, type = ir.AveragePool(kernel, strides, pads, *parameters), ir.TensorType(shape, ir.I8)
+    divisors = op.divisors(type)
+    found = np.zeros_like(divisors)
+    for row, rows, column, columns, mul in (part for line in op.rectangles(type) for part in line):
+        found[row : row + rows, column : column + columns] += mul
+    assert (found == divisors + 100).all()
+
+
 def test_max_pool_window_in_the_padding_is_the_minimum():
     op = ir.MaxPool((2, 2), (2, 2), (2, 0, 0, 0))
     y = op.evaluate(np.full((1, 2, 2, 1), 5, np.int8), types=[ir.TensorType((1, 2, 2, 1), ir.I8)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -61,6 +62,17 @@ class AveragePool(Operator):
         counts = rows[:, None] * columns[None, :]
         return np.full_like(counts, self.kernel[0] * self.kernel[1]) if self.count_include_pad else counts
 
+    def rectangles(self, x: TensorType) -> list[list[tuple[int, int, int, int, int]]]:
+        """The windows of one divisor: (row, rows, column, columns, multiplier), those of the same rows together."""
+        divisors, multipliers = self.divisors(x), dict(self.multipliers)
+        return [
+            [
+                (row, rows, column, columns, multipliers[int(divisors[row, column])])
+                for column, columns in _equal_lines(divisors[row : row + 1].T)
+            ]
+            for row, rows in _equal_lines(divisors)
+        ]
+
     def evaluate(self, *arrays: np.ndarray, types: Sequence[TensorType]) -> np.ndarray:
         padded = pad_image(shifted(arrays[0], self.x_zero).astype(np.int64), self.pads, 0)
         view = windows(padded, self.kernel, self.strides)
@@ -72,3 +84,9 @@ class AveragePool(Operator):
         mul = np.vectorize(multipliers.__getitem__, otypes=[np.int64])(self.divisors(types[0]))[None, :, :, None]
         y = numerics.requantise(sums, mul, self.shift, self.zero, self.low, self.high, self.rounding)
         return y.astype(self.dtype.storage)
+
+
+def _equal_lines(lines: np.ndarray) -> list[tuple[int, int]]:
+    """(start, length) of the runs of equal consecutive lines."""
+    starts = [0, *(i for i in range(1, len(lines)) if not np.array_equal(lines[i], lines[i - 1])), len(lines)]
+    return [(start, stop - start) for start, stop in pairwise(starts)]

@@ -250,10 +250,7 @@ class Emitter(OperandLoader):
         self.steps.append(end)
 
     def _target(self, job: Job, tile: Tile, plan: LayerPlan) -> _Target:
-        out = job.output
-        inner = job.row_pixels // job.columns[-1].count
-        offset = out.offset + tile.image * out.image_bytes + tile.row * out.row_bytes
-        offset += tile.column * inner * out.pixel_bytes
+        out, offset = job.output, job.place(tile)
         residual = job.tail.residual
         activation, output = plan.activation.get(out.value), plan.output.get(out.value)
         if activation is not None or output is not None:
@@ -276,7 +273,7 @@ class Emitter(OperandLoader):
         size = -(-tile_output(job, tile) // 64) * 64
         need = size * job.output_share
         base = room.start + (room.size // 2 // 64 * 64 if self._turn and need <= room.size // 2 // 64 * 64 else 0)
-        row = tile.columns * job.row_pixels // job.columns[-1].count * job.result_bytes
+        row = tile.columns * job.column_pixels * job.result_bytes
         if job.tail.residual:
             place = self.memory[job.tail.residual]
             at = place.after(job.at_residual(offset))
@@ -295,17 +292,14 @@ class Emitter(OperandLoader):
         scaled: Callable[[int], int] = lambda distance: distance,
     ) -> None:
         """Transfer a tile of the output, or of what lies like the output with `scaled` distances."""
-        pixels = tile.columns * job.row_pixels // job.columns[-1].count
+        pixels = tile.columns * job.column_pixels
         nest = ((pixels, scaled(job.output.pixel_bytes)), (tile.rows, scaled(job.output.row_bytes)))
         self.transfer(opcode, Memory.OUTPUT, place, scratch, scaled(job.result_bytes), *nest)
 
     def _store_tile(self, job: Job, tile: Tile, target: _Target) -> None:
-        out, place = job.output, self.memory[job.output.value]
-        inner = job.row_pixels // job.columns[-1].count
-        offset = out.offset + tile.image * out.image_bytes + tile.row * out.row_bytes
-        offset += tile.column * inner * out.pixel_bytes
         assert target.output is not None
-        self._tile_transfer(Opcode.STORE, job, tile, place.after(offset), target.output)
+        place = self.memory[job.output.value].after(job.place(tile))
+        self._tile_transfer(Opcode.STORE, job, tile, place, target.output)
 
     def _store_whole(self, value: str, span: Span) -> None:
         self.transfer(Opcode.STORE, Memory.OUTPUT, self.memory[value], span.start, self.sizes(value))
@@ -342,7 +336,7 @@ class Emitter(OperandLoader):
 
     def _post_fields(self, job: Job, tile: Tile, target: _Target) -> dict[str, int]:
         tail = job.tail
-        count = tile.columns * job.row_pixels // job.columns[-1].count
+        count = tile.columns * job.column_pixels
         bounds = dict.fromkeys(self._bounds(job), 0) if self.config.result_width > 8 else self._bounds(job)
         return bounds | {
             "rounding": ROUNDING_CODES[tail.rounding],

@@ -350,7 +350,7 @@ class VectorEmitter:
 
     def _walk_fields(self, job: VectorJob, tile: Tile) -> dict[str, int]:
         out, b, lanes = job.output, job.operand, self.lanes
-        count = tile.columns * job.row_pixels // job.columns[-1].count
+        count = tile.columns * job.column_pixels
         in_a_row = tile.rows == 1 or out.row_bytes == count * out.pixel_bytes
         if in_a_row:
             count = 1

@@ -7,17 +7,25 @@ was.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
 from gatewright.ir import IntType, Rounding
 
-__all__ = ["Image", "Job", "Level", "Output", "Tail", "Taps", "element_bytes"]
+__all__ = ["Image", "Job", "Level", "Output", "Tail", "Taps", "Tile", "as_image", "element_bytes"]
 
 
 def element_bytes(dtype: IntType) -> int:
     """Bytes of an element in memory and scratchpads: 1, 2 or 4, and 8 for what this datapath does not take."""
     return dtype.storage.itemsize
+
+
+def as_image(values: tuple[int, ...], filler: int = 1) -> tuple[int, ...]:
+    """Up to four axes as N, H, W, C: missing ones are put behind the first, or before the only one."""
+    if len(values) == 1:
+        return (filler, filler, filler, values[0])
+    return (values[0], *[filler] * (4 - len(values)), *values[1:])
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,25 @@ class Image:
     @property
     def image_bytes(self) -> int:
         return self.height * self.row_bytes
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Output rows [row, row_stop) and columns [column, column_stop) (of the outermost column level) of one image."""
+
+    image: int
+    row: int
+    row_stop: int
+    column: int
+    column_stop: int
+
+    @property
+    def rows(self) -> int:
+        return self.row_stop - self.row
+
+    @property
+    def columns(self) -> int:
+        return self.column_stop - self.column
 
 
 @dataclass(frozen=True)
@@ -158,15 +185,20 @@ class Job:
 
     @property
     def pool_count(self) -> int:
-        count = 1
-        for level in self.window:
-            count *= level.count
-        return count
+        return prod(level.count for level in self.window)
+
+    @property
+    def column_pixels(self) -> int:
+        """Written pixels of one step of the outermost column level, which tiles are cut along."""
+        return prod(level.count for level in self.columns[:-1])
 
     @property
     def row_pixels(self) -> int:
         """Written pixels of one output row."""
-        count = 1
-        for level in self.columns:
-            count *= level.count
-        return count
+        return prod(level.count for level in self.columns)
+
+    def place(self, tile: Tile) -> int:
+        """Where a tile begins in the output value, bytes."""
+        out = self.output
+        row = out.offset + tile.image * out.image_bytes + tile.row * out.row_bytes
+        return row + tile.column * self.column_pixels * out.pixel_bytes

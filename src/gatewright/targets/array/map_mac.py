@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps, element_bytes
 
 __all__ = [
+    "Behind",
     "dense_image",
     "dense_output",
     "filter_tiles",
@@ -19,6 +23,7 @@ __all__ = [
     "map_average_pool",
     "map_conv2d",
     "map_matmul",
+    "per_filter",
     "read_tail",
 ]
 
@@ -61,31 +66,41 @@ def dense_image(graph: Graph, value: str) -> Image:
     return Image(value, batch, height, width * channels * size, size)
 
 
-def read_tail(graph: Graph, layer: Layer) -> tuple[Tail, np.ndarray, np.ndarray, tuple[int, int] | None]:
-    """Tail, requantisation (mul, shift) and pooling kernel of the nodes fused behind the first of a layer."""
-    fields: dict[str, object] = {}
-    mul, shift = np.ones(1, np.int64), np.zeros(1, np.int64)
-    pool = None
-    previous = layer.nodes[0].name
-    for node in layer.nodes[1:]:
+@dataclass(frozen=True)
+class Behind:
+    """What follows a sum: bias, multipliers and shifts (one, or one a channel), the tail, the window of a pool."""
+
+    tail: Tail
+    bias: int
+    mul: np.ndarray
+    shift: np.ndarray
+    pool: tuple[int, int] | None
+
+
+def read_tail(graph: Graph, nodes: Sequence[Node], first: str) -> Behind:
+    """What the post unit does with `first`, as these nodes say."""
+    fields: dict[str, Any] = {}
+    bias, mul, shift, pool = 0, np.ones(1, np.int64), np.zeros(1, np.int64), None
+    for node in nodes:
         op = node.op
         if isinstance(op, Requantise):
+            bias = -op.x_zero
             mul, shift = (graph.constant(name).array.astype(np.int64) for name in node.inputs[1:3])
             fields |= {"rounding": op.rounding, "zero": op.zero, "low": op.low, "high": op.high}
             fields |= {"negative_shift": op.negative_shift or 0}
         elif isinstance(op, Add):
-            fields |= read_add(graph, node, previous)
+            fields |= _read_add(graph, node, first) | {"rounding": op.rounding}
         elif isinstance(op, Lut):
             fields |= {"table": graph.constant(node.inputs[1]).array}
         elif isinstance(op, MaxPool):
             pool = op.kernel
         elif isinstance(op, Clip):
-            fields |= {"low": max(op.low, int(fields["low"])), "high": min(op.high, int(fields["high"]))}  # type: ignore[call-overload]
-        previous = node.name
-    return Tail(**fields), mul, shift, pool  # type: ignore[arg-type]
+            fields |= {"low": max(op.low, fields.get("low", op.low)), "high": min(op.high, fields.get("high", op.high))}
+        first = node.name
+    return Behind(Tail(**fields), bias, mul, shift, pool)
 
 
-def read_add(graph: Graph, node: Node, first: str) -> dict[str, object]:
+def _read_add(graph: Graph, node: Node, first: str) -> dict[str, Any]:
     """Tail fields of a residual addition whose operand `first` comes out of the array; the other one is `residual`."""
     op = node.op
     assert isinstance(op, Add)
@@ -105,7 +120,8 @@ def read_add(graph: Graph, node: Node, first: str) -> dict[str, object]:
     }
 
 
-def _per_filter(values: np.ndarray, filters: int) -> np.ndarray:
+def per_filter(values: np.ndarray, filters: int) -> np.ndarray:
+    """One number for each filter."""
     return np.broadcast_to(values.reshape(-1), filters) if values.size == 1 else values.reshape(filters)
 
 
@@ -125,8 +141,8 @@ def map_conv2d(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     image = dense_image(graph, node.inputs[0])
     channels = graph.type_of(node.inputs[0]).shape[3]
     _, out_height, out_width, filters = node.type.shape
-    tail, mul, shift, pool = read_tail(graph, layer)
-    pool_height, pool_width = pool or (1, 1)
+    behind = read_tail(graph, layer.nodes[1:], node.name)
+    pool_height, pool_width = behind.pool or (1, 1)
     pixel = channels * image.element_bytes
     stride_y, stride_x = op.strides[0], op.strides[1] * pixel
     taps, matrix, tile_x = _convolution_taps(op, weights, (channels, image.element_bytes), config)
@@ -136,16 +152,16 @@ def map_conv2d(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
             image=image,
             y0=-op.pads[0],
             x0=-op.pads[1] * pixel,
-            window=(Level(pool_width, dx=stride_x), Level(pool_height, dy=stride_y)) if pool else (),
+            window=(Level(pool_width, dx=stride_x), Level(pool_height, dy=stride_y)) if behind.pool else (),
             columns=(Level(out_width // pool_width, dx=stride_x * pool_width),),
             rows=Level(out_height // pool_height, dy=stride_y * pool_height),
             taps=taps,
             weights=filter_tiles(matrix, config),
             bias=_bias(graph, node, weights, op.x_zero),
-            mul=_per_filter(mul, filters),
-            shift=_per_filter(shift, filters),
+            mul=per_filter(behind.mul, filters),
+            shift=per_filter(behind.shift, filters),
             pad=op.x_zero,
-            tail=tail,
+            tail=behind.tail,
             output=dense_output(graph, layer.output),
             tile_x=tile_x,
         )
@@ -207,7 +223,7 @@ def map_matmul(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     filters, depth = weights.shape
     x = graph.type_of(node.inputs[0])
     count, size = x.size // depth, element_bytes(x.dtype)
-    tail, mul, shift, _ = read_tail(graph, layer)
+    behind = read_tail(graph, layer.nodes[1:], node.name)
     taps = Taps(depth * size, element_bytes=size)
     matrix = np.zeros((filters, taps.depth(config.word_length)), np.int16)
     matrix[:, :depth] = weights
@@ -225,10 +241,10 @@ def map_matmul(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
             taps=taps,
             weights=filter_tiles(matrix, config),
             bias=_bias(graph, node, weights, op.x_zero),
-            mul=_per_filter(mul, filters),
-            shift=_per_filter(shift, filters),
+            mul=per_filter(behind.mul, filters),
+            shift=per_filter(behind.shift, filters),
             pad=op.x_zero,
-            tail=tail,
+            tail=behind.tail,
             output=Output(layer.output, count * row, row, row, element_bytes=results),
         )
     ]
@@ -239,28 +255,13 @@ def map_average_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Jo
     node = layer.nodes[0]
     op = node.op
     assert isinstance(op, AveragePool)
-    x = graph.type_of(node.inputs[0])
-    multipliers = dict(op.multipliers)
-    divisors = op.divisors(x)
-    tail, *_ = read_tail(graph, layer)
-    tail = Tail(rounding=op.rounding, zero=op.zero, low=op.low, high=op.high, table=tail.table)
-    jobs = []
-    for y, rows in _runs(divisors[:, 0] if divisors.shape[1] else divisors, divisors):
-        for x_start, columns in _runs(divisors[y], divisors[y : y + 1].T):
-            mul = multipliers[int(divisors[y, x_start])]
-            jobs.append(_sum_pool(graph, layer, config, (y, rows, x_start, columns), mul, tail))
-    return jobs
+    table = read_tail(graph, layer.nodes[1:], node.name).tail.table
+    tail = Tail(rounding=op.rounding, zero=op.zero, low=op.low, high=op.high, table=table)
+    parts = chain.from_iterable(op.rectangles(graph.type_of(node.inputs[0])))
+    return [_sum_pool(graph, layer, config, part, mul, tail) for *part, mul in parts]
 
 
-def _runs(values: np.ndarray, lines: np.ndarray) -> list[tuple[int, int]]:
-    """(start, length) of the runs of equal consecutive lines."""
-    starts = [0, *(i for i in range(1, len(values)) if not np.array_equal(lines[i], lines[i - 1]))]
-    return [(start, stop - start) for start, stop in zip(starts, [*starts[1:], len(values)], strict=True)]
-
-
-def _sum_pool(
-    graph: Graph, layer: Layer, config: ArrayConfig, part: tuple[int, int, int, int], mul: int, tail: Tail
-) -> Job:
+def _sum_pool(graph: Graph, layer: Layer, config: ArrayConfig, part: Sequence[int], mul: int, tail: Tail) -> Job:
     node = layer.nodes[0]
     op = node.op
     assert isinstance(op, AveragePool)

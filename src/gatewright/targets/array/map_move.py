@@ -11,23 +11,27 @@ from dataclasses import replace
 import numpy as np
 
 from gatewright.ir import (
-    Add,
-    Clip,
     Concat,
     Graph,
-    Lut,
     MaxPool,
     Node,
     Pad,
-    Requantise,
     Slice,
     Transpose,
     Upsample,
 )
 from gatewright.passes import Layer
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps, element_bytes
-from gatewright.targets.array.map_mac import dense_image, dense_output, filter_tiles, identity_tiles, read_add
+from gatewright.targets.array.job import Image, Job, Level, Output, Tail, Taps, as_image, element_bytes
+from gatewright.targets.array.map_mac import (
+    Behind,
+    dense_image,
+    dense_output,
+    filter_tiles,
+    identity_tiles,
+    per_filter,
+    read_tail,
+)
 
 __all__ = ["map_concat", "map_elementwise", "map_max_pool", "map_pad", "map_slice", "map_transpose", "map_upsample"]
 
@@ -41,7 +45,6 @@ def _pass_through(
     rows: Level,
     output: Output,
     filters: int,
-    tail: Tail | None = None,
     *,
     tile_x: tuple[int, ...] | None = None,
     pad: int = 0,
@@ -64,7 +67,7 @@ def _pass_through(
         mul=np.ones(filters, np.int64),
         shift=np.zeros(filters, np.int64),
         pad=pad,
-        tail=tail or Tail(),
+        tail=Tail(),
         output=output,
         tile_x=tile_x,
     )
@@ -84,7 +87,6 @@ def _copy(
     columns: Level,
     rows: Level,
     output: Output,
-    tail: Tail | None = None,
     pad: int = 0,
 ) -> list[Job]:
     """Copy a run of elements at each (row, column) point: whole blocks of `columns` elements, then the rest."""
@@ -95,18 +97,16 @@ def _copy(
     if whole and (output.pixel_bytes == whole * block_out or columns.count == 1):
         levels = (Level(whole, dx=block * size), columns)
         out = replace(output, pixel_bytes=block_out)
-        jobs.append(_pass_through(config, name, image, origin, levels, rows, out, block, tail, pad=pad))
+        jobs.append(_pass_through(config, name, image, origin, levels, rows, out, block, pad=pad))
     elif whole:
         starts = _tile_starts(whole * block, size, config)
         jobs.append(
-            _pass_through(
-                config, name, image, origin, (columns,), rows, output, whole * block, tail, tile_x=starts, pad=pad
-            )
+            _pass_through(config, name, image, origin, (columns,), rows, output, whole * block, tile_x=starts, pad=pad)
         )
     if rest:
         shifted = (origin[0], origin[1] + whole * block * size)
         out = replace(output, offset=output.offset + whole * block_out)
-        jobs.append(_pass_through(config, name, image, shifted, (columns,), rows, out, rest, tail, pad=pad))
+        jobs.append(_pass_through(config, name, image, shifted, (columns,), rows, out, rest, pad=pad))
     return jobs
 
 
@@ -120,39 +120,29 @@ def _flat(config: ArrayConfig, size: int) -> list[tuple[int, int, int]]:
 def map_elementwise(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     """Requantise, Add, Clip or Lut (with fused tail) over all elements, whatever their shape."""
     node = layer.nodes[0]
-    source, bias, mul, shift, tail = _elementwise_tail(graph, layer)
+    source = node.inputs[0]
+    behind = read_tail(graph, layer.nodes, source)
     x = graph.type_of(source)
-    if mul.size > 1 or shift.size > 1:
-        return _per_channel(graph, layer, config, source, (bias, mul, shift), tail)
+    if behind.mul.size > 1 or behind.shift.size > 1:
+        return _per_channel(graph, layer, config, behind)
     jobs = []
     size, out = (element_bytes(graph.type_of(name).dtype) for name in (source, layer.output))
     for offset, rows, row in _flat(config, x.size):
         image = Image(source, 1, rows, row * size, size) if offset == 0 else Image(source, 1, 1, x.size * size, size)
         output = Output(layer.output, x.size * out, row * out, row * out, offset * out, out)
-        jobs += _copy(config, node.name, image, (0, offset * size), row, Level(1), Level(rows, dy=1), output, tail)
-    return [_with_parameters(job, bias, mul, shift) for job in jobs]
+        jobs += _copy(config, node.name, image, (0, offset * size), row, Level(1), Level(rows, dy=1), output)
+    return [_followed(job, behind) for job in jobs]
 
 
-def _with_parameters(job: Job, bias: int, mul: np.ndarray, shift: np.ndarray) -> Job:
-    count = job.filters
-    return replace(
-        job,
-        bias=np.full(count, bias, np.int64),
-        mul=np.full(count, int(mul[0]), np.int64),
-        shift=np.full(count, int(shift[0]), np.int64),
-    )
+def _followed(job: Job, behind: Behind) -> Job:
+    """The job with what follows its sums."""
+    mul, shift = per_filter(behind.mul, job.filters), per_filter(behind.shift, job.filters)
+    return replace(job, bias=np.full(job.filters, behind.bias, np.int64), mul=mul, shift=shift, tail=behind.tail)
 
 
-def _per_channel(
-    graph: Graph,
-    layer: Layer,
-    config: ArrayConfig,
-    source: str,
-    parameters: tuple[int, np.ndarray, np.ndarray],
-    tail: Tail,
-) -> list[Job]:
+def _per_channel(graph: Graph, layer: Layer, config: ArrayConfig, behind: Behind) -> list[Job]:
     """A requantisation with a multiplier for each channel: one filter tile after the other."""
-    bias, mul, shift = parameters
+    source = layer.nodes[0].inputs[0]
     x = graph.type_of(source)
     channels = x.shape[-1]
     pixels = x.size // channels
@@ -160,34 +150,9 @@ def _per_channel(
     image = Image(source, 1, pixels, channels * size, size)
     output = Output(layer.output, x.size * out, channels * out, channels * out, element_bytes=out)
     starts = _tile_starts(channels, size, config)
-    job = _pass_through(
-        config, layer.name, image, (0, 0), (Level(1),), Level(pixels, dy=1), output, channels, tail, tile_x=starts
-    )
-    wide = (np.broadcast_to(values, channels).astype(np.int64) for values in (mul, shift))
-    return [replace(job, bias=np.full(channels, bias, np.int64), mul=next(wide), shift=next(wide))]
-
-
-def _elementwise_tail(graph: Graph, layer: Layer) -> tuple[str, int, np.ndarray, np.ndarray, Tail]:
-    """Source, bias, multiplier, shift and tail of an element-wise layer."""
-    source = layer.nodes[0].inputs[0]
-    fields: dict[str, object] = {}
-    bias, mul, shift = 0, np.ones(1, np.int64), np.zeros(1, np.int64)
-    previous = source
-    for node in layer.nodes:
-        op = node.op
-        if isinstance(op, Requantise):
-            bias = -op.x_zero
-            mul, shift = (graph.constant(name).array.astype(np.int64) for name in node.inputs[1:3])
-            fields |= {"rounding": op.rounding, "zero": op.zero, "low": op.low, "high": op.high}
-            fields |= {"negative_shift": op.negative_shift or 0}
-        elif isinstance(op, Add):
-            fields |= read_add(graph, node, previous) | {"rounding": op.rounding}
-        elif isinstance(op, Clip):
-            fields |= {"low": op.low, "high": op.high}
-        elif isinstance(op, Lut):
-            fields |= {"table": graph.constant(node.inputs[1]).array}
-        previous = node.name
-    return source, bias, mul, shift, Tail(**fields)  # type: ignore[arg-type]
+    rows = Level(pixels, dy=1)
+    job = _pass_through(config, layer.name, image, (0, 0), (Level(1),), rows, output, channels, tile_x=starts)
+    return [_followed(job, behind)]
 
 
 def map_max_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
@@ -199,24 +164,21 @@ def map_max_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     image = dense_image(graph, node.inputs[0])
     channels = x.shape[3]
     pixel = channels * image.element_bytes
-    *_, tail = _elementwise_tail(graph, replace(layer, nodes=(node, *layer.nodes[1:])))
     stride_y, stride_x = op.strides
-    return [
-        _pass_through(
-            config,
-            layer.name,
-            image,
-            (-op.pads[0], -op.pads[1] * pixel),
-            (Level(node.type.shape[2], dx=stride_x * pixel),),
-            Level(node.type.shape[1], dy=stride_y),
-            dense_output(graph, layer.output),
-            channels,
-            tail,
-            tile_x=_tile_starts(channels, image.element_bytes, config),
-            pad=x.dtype.min,
-            window=(Level(op.kernel[1], dx=pixel), Level(op.kernel[0], dy=1)),
-        )
-    ]
+    job = _pass_through(
+        config,
+        layer.name,
+        image,
+        (-op.pads[0], -op.pads[1] * pixel),
+        (Level(node.type.shape[2], dx=stride_x * pixel),),
+        Level(node.type.shape[1], dy=stride_y),
+        dense_output(graph, layer.output),
+        channels,
+        tile_x=_tile_starts(channels, image.element_bytes, config),
+        pad=x.dtype.min,
+        window=(Level(op.kernel[1], dx=pixel), Level(op.kernel[0], dy=1)),
+    )
+    return [_followed(job, read_tail(graph, layer.nodes[1:], node.name))]
 
 
 def map_concat(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
@@ -256,9 +218,9 @@ def map_slice(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:
     op = layer.nodes[0].op
     assert isinstance(op, Slice)
     x = graph.type_of(layer.nodes[0].inputs[0])
-    shape, size = _as_image(x.shape), element_bytes(x.dtype)
-    starts, steps = _as_image(op.starts, 0), _as_image(op.steps)
-    out = _as_image(layer.nodes[0].type.shape)
+    shape, size = as_image(x.shape), element_bytes(x.dtype)
+    starts, steps = as_image(op.starts, 0), as_image(op.steps)
+    out = as_image(layer.nodes[0].type.shape)
     _, height, width, channels = shape
     jobs = []
     for index in range(out[0]):
@@ -278,15 +240,6 @@ def _output_of_image(value: str, shape: tuple[int, ...], index: int, size: int) 
     pixel = channels * size
     image = height * width * pixel
     return Output(value, image, width * pixel, pixel, index * image, size)
-
-
-def _as_image(values: tuple[int, ...], filler: int = 1) -> tuple[int, ...]:
-    """Up to four axes as N, H, W, C: missing ones are put behind the first."""
-    if len(values) == 4:
-        return tuple(values)
-    if len(values) == 1:
-        return (filler, filler, filler, values[0])
-    return (values[0], *[filler] * (4 - len(values)), *values[1:])
 
 
 def map_pad(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job]:

@@ -10,7 +10,7 @@ import numpy as np
 from gatewright.ir import Broadcast, Concat, Graph, Pad, Slice, TensorType, Transpose, Upsample
 from gatewright.passes import Layer
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.job import Image, Level, Output, element_bytes
+from gatewright.targets.array.job import Image, Level, Output, as_image, element_bytes
 from gatewright.targets.array.vector_job import ONCE, VectorJob, VectorPass
 
 __all__ = [
@@ -183,8 +183,8 @@ def map_vector_slice(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Ve
     assert isinstance(op, Slice)
     x, size = graph.type_of(node.inputs[0]), unit_bytes(node.type)
     wide = element_bytes(node.type.dtype) // size
-    _, height, width, channels = _as_image(x.shape)
-    starts, steps, out = _as_image(op.starts, 0), _as_image(op.steps), _as_image(node.type.shape)
+    _, height, width, channels = as_image(x.shape)
+    starts, steps, out = as_image(op.starts, 0), as_image(op.steps), as_image(node.type.shape)
     unit = wide * size
     columns, run = _slice_row(out, steps, channels, (wide, size))
     row, passes = out[2] * out[3] * unit, []
@@ -214,13 +214,6 @@ def _slice_row(
     if out[3] == channels and steps[2] == 1:
         return (ONCE,), out[2] * out[3] * wide
     return (Level(out[2], dx=steps[2] * channels * wide * size),), out[3] * wide
-
-
-def _as_image(values: tuple[int, ...], filler: int = 1) -> tuple[int, ...]:
-    """Up to four axes as N, H, W, C: missing ones are put before the last two or behind the first."""
-    if len(values) == 1:
-        return (filler, filler, filler, values[0])
-    return (values[0], *[filler] * (4 - len(values)), *values[1:])
 
 
 def map_vector_pad(graph: Graph, layer: Layer, config: ArrayConfig) -> list[VectorPass]:

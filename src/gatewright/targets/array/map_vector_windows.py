@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -97,27 +96,12 @@ def map_vector_average_pool(graph: Graph, layer: Layer, config: ArrayConfig) -> 
     pad = op.x_zero if any(op.pads) else 0
     window = replace(_windows(graph, layer), taps=_kernel(op.kernel, step), a_zero=op.x_zero, pad=pad, tail=tail)
     window = with_tail(graph, window, layer.nodes[1:])
-    divisors, multipliers = op.divisors(x), dict(op.multipliers)
-    return [
-        VectorPass(
-            tuple(
-                _rectangle(window, (y, rows, at, columns), multipliers[int(divisors[y, at])])
-                for at, columns in _runs(divisors[y : y + 1].T)
-            )
-        )
-        for y, rows in _runs(divisors)
-    ]
+    return [VectorPass(tuple(_rectangle(window, part) for part in row)) for row in op.rectangles(x)]
 
 
-def _runs(lines: np.ndarray) -> list[tuple[int, int]]:
-    """(start, length) of the runs of equal consecutive lines."""
-    starts = [0, *(i for i in range(1, len(lines)) if not np.array_equal(lines[i], lines[i - 1])), len(lines)]
-    return [(start, stop - start) for start, stop in pairwise(starts)]
-
-
-def _rectangle(job: VectorJob, part: tuple[int, int, int, int], mul: int) -> VectorJob:
+def _rectangle(job: VectorJob, part: tuple[int, int, int, int, int]) -> VectorJob:
     """The rows and columns of a part of the result, with their multiplier."""
-    y, rows, x, columns = part
+    y, rows, x, columns, mul = part
     (column,) = job.columns
     output = replace(job.output, offset=y * job.output.row_bytes + x * job.output.pixel_bytes)
     return replace(

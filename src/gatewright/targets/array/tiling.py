@@ -7,32 +7,13 @@ from dataclasses import dataclass
 
 from gatewright.errors import ConfigError
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.job import Job
+from gatewright.targets.array.job import Job, Tile
 
 __all__ = ["Extent", "TapBlock", "Tile", "choose_tiles", "extent", "filter_blocks", "least_room", "tap_blocks", "whole"]
 
 
 _TILE_OVERHEAD = 64
 """Cycles that a tile costs beside computing and loading, about: tokens, configuration, drain."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """Output rows [row, row_stop) and columns [column, column_stop) (of the outermost column level) of one image."""
-
-    image: int
-    row: int
-    row_stop: int
-    column: int
-    column_stop: int
-
-    @property
-    def rows(self) -> int:
-        return self.row_stop - self.row
-
-    @property
-    def columns(self) -> int:
-        return self.column_stop - self.column
 
 
 @dataclass(frozen=True)
@@ -105,12 +86,12 @@ def whole(job: Job) -> list[Tile]:
 
 def tile_pixels(job: Job, tile: Tile) -> int:
     """Pixels the array works on for a tile, pooling windows included."""
-    return tile.rows * tile.columns * job.row_pixels // job.columns[-1].count * job.pool_count
+    return tile.rows * tile.columns * job.column_pixels * job.pool_count
 
 
 def tile_output(job: Job, tile: Tile) -> int:
     """Bytes that a tile writes, densely packed."""
-    return tile.rows * tile.columns * job.row_pixels // job.columns[-1].count * job.result_bytes
+    return tile.rows * tile.columns * job.column_pixels * job.result_bytes
 
 
 def least_room(job: Job) -> tuple[int, int]:

@@ -7,6 +7,7 @@ of a concatenation, borders of an average pool), they are run tile after tile, s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
@@ -98,15 +99,13 @@ class VectorJob:
     gathers: bool = False  # any row of the result may need any byte of the image
 
     @property
-    def row_pixels(self) -> int:
-        count = 1
-        for level in self.columns:
-            count *= level.count
-        return count
+    def column_pixels(self) -> int:
+        """Pixels of one step of the outermost column level."""
+        return prod(level.count for level in self.columns[:-1])
 
     @property
     def tap_count(self) -> int:
-        return self.taps[0].count * self.taps[1].count * self.taps[2].count
+        return prod(tap.count for tap in self.taps)
 
 
 @dataclass(frozen=True)
