@@ -17,7 +17,7 @@ from gatewright.targets.array.timing import NEXT_CYCLES, START_CYCLES, drain_cyc
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.job import FusionJob
 
-__all__ = ["Band", "band_bias", "band_cycles", "bands", "has_own_bias", "whole_band"]
+__all__ = ["Band", "band_bias", "band_cycles", "bands", "has_own_bias", "whole_band", "with_last_apart"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,26 @@ def bands(job: FusionJob, tile: Tile, config: FusionConfig) -> tuple[Band, ...]:
             options.append((cycles + band_cycles(job, band, config), (*before, band)))
         best[stop] = min(options, key=lambda option: (option[0], len(option[1])))
     return best[tile.row_stop][1]
+
+
+def with_last_apart(job: FusionJob, pieces: tuple[Band, ...], rows: int) -> tuple[Band, ...] | None:
+    """The bands, the last one being a tile of pixels in `rows` rows of the array, at no more steps; None if it cannot.
+
+    It has all rows of the kernel, and there are others before it.
+    """
+    *before, last = pieces
+    row = tile_pixels(job.shape, replace(last.tile, row_stop=last.tile.row + 1))
+    cut = last.tile.row_stop - rows // row
+    if last.taps < job.shape.taps.rows or row > rows or cut < last.tile.row or (cut == last.tile.row and not before):
+        return None
+    head, tail = (
+        replace(last.tile, row=start, row_stop=stop)
+        for start, stop in ((last.tile.row, cut), (cut, last.tile.row_stop))
+    )
+    tiles = [-(-tile_pixels(job.shape, tile) // rows) for tile in (last.tile, head, tail)]
+    if tiles[1] + tiles[2] > tiles[0]:
+        return None
+    return (*before, *([replace(last, tile=head)] if tiles[1] else []), replace(last, tile=tail))
 
 
 def band_cycles(job: FusionJob, band: Band, config: FusionConfig) -> int:

@@ -20,7 +20,7 @@ from gatewright.targets.array.placement import LayerPlan, Span
 from gatewright.targets.array.tiling import Tile, extent, tile_pixels
 from gatewright.targets.array.writer import Ring, Writer
 from gatewright.targets.bitfusion.assembler import FusionStep
-from gatewright.targets.bitfusion.bands import Band, band_bias, bands, has_own_bias, whole_band
+from gatewright.targets.bitfusion.bands import Band, band_bias, bands, has_own_bias, whole_band, with_last_apart
 from gatewright.targets.bitfusion.blocks import (
     BLOCK_WORDS,
     FILTER_LOOP,
@@ -52,6 +52,7 @@ __all__ = ["FusionEmitter"]
 
 _LINE = 64
 _BLOCK = 8192  # bytes of weights that are waited for at once, where there is a choice
+_FREED = 8  # parts, about, in which weights are freed that leave no room for a second tile of them
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,16 @@ class _Source:
     x: int
     height: int
     row_bytes: int
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One `compute` over a tile of filters: its pixels, words of taps, address of the first parameters, flags."""
+
+    band: Band
+    words: WordBlock
+    parameters: int
+    flags: int
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,10 @@ class FusionEmitter(Writer):
         room = size // 8 if tile_pixels(job.shape, tile) <= self.fusion.rows else size // 4
         parts = word_blocks(job, room if split else size)
         pieces = bands(job, tile, self.fusion) if len(parts) == 1 else (whole_band(job.shape, tile),)
+        freeing = (
+            len(parts) == 1 and 2 * job.weights[0].nbytes > size and with_last_apart(job, pieces, self.fusion.rows)
+        )
+        pieces = freeing or pieces
         blocks = filter_blocks(job, min(room, _BLOCK), self._parameter_tiles(job, pieces))
         if len(parts) > 1:
             blocks = [(tile, tile + 1) for tile in range(job.tiles.count)]
@@ -158,13 +173,26 @@ class FusionEmitter(Writer):
                     weights = self._load_weights(key, job, block, part)
                     parameters = self._load_parameters(key, job, block, pieces)
                 flags = FIRST * (place == 0) | LAST * (place == len(parts) - 1)
-                self._compute(job, pieces, (source, target), (block, part), (weights, parameters), flags)
+                turns = [
+                    _Turn(band, band_words(job, band, part), start, flags)
+                    for band, start in zip(pieces, parameters, strict=True)
+                ]
+                if freeing:
+                    turns[-1:] = self._freeing(job, turns[-1])
+                self._compute(job, turns, (source, target), (block, part), weights)
         if self._stores_rows(job, plan):
             self._store_rows(job, tile, target)
         elif target.following is None and job.shape.output.value not in plan.output:
             self._move_tile(
                 Opcode.STORE, job, tile, self._place_of(job.shape.output.value, job, tile), target.output or 0
             )
+
+    @staticmethod
+    def _freeing(job: FusionJob, turn: _Turn) -> list[_Turn]:
+        """A tile of pixels in parts of its words: weights of the next tile of filters come as these are done with."""
+        parts = word_blocks(job, job.weights[0].nbytes // _FREED)
+        flags = [FIRST * (place == 0) | LAST * (place == len(parts) - 1) for place in range(len(parts))]
+        return [replace(turn, words=part, flags=flag) for part, flag in zip(parts, flags, strict=True)]
 
     def _source(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> _Source:
         image, part = job.shape.image, extent(job.shape, tile)
@@ -390,19 +418,21 @@ class FusionEmitter(Writer):
     def _compute(
         self,
         job: FusionJob,
-        pieces: Sequence[Band],
+        turns: Sequence[_Turn],
         places: tuple[_Source, _Target],
         what: tuple[tuple[int, int], WordBlock],
-        constants: tuple[int, Sequence[int]],
-        flags: int,
+        start: int,
     ) -> None:
-        """`compute` over a block of filter tiles, or several: as tiles differ, and for each band."""
+        """`compute` over a block of filter tiles, or several: as tiles differ, and in turns.
+
+        The weights of the block, and of the part of the words that all turns are of, are at `start`.
+        """
         config, shape, (source, target), (block, part) = self.fusion, job.shape, places, what
         tiles = job.tiles
-        together = pieces == (whole_band(shape, pieces[0].tile),)
+        together = [turn.band for turn in turns] == [whole_band(shape, turns[0].band.tile)]
         for first, stop in self._alike(job, block) if together else [(t, t + 1) for t in range(*block)]:
-            for band, parameters in zip(pieces, constants[1], strict=True):
-                mine, tile = band_words(job, band, part), band.tile
+            for turn in turns:
+                mine, tile = turn.words, turn.band.tile
                 weights = (first - block[0]) * part.count + mine.start - part.start  # words before these
                 x = shape.x0 + tile.column * shape.columns[-1].dx + mine.dx - source.x
                 ends = stop == tiles.count
@@ -411,18 +441,18 @@ class FusionEmitter(Writer):
                     "origin_row": shape.y0 + tile.row * shape.rows.dy + mine.dy - source.y,
                     "origin": x + (shape.tile_x[first] if shape.tile_x is not None else 0),
                     "height": source.height,
-                    "wbuf_base": (constants[0] + weights * job.word_weights) % config.wbuf_bytes,
+                    "wbuf_base": (start + weights * job.word_weights) % config.wbuf_bytes,
                     f"count{FILTER_LOOP}": stop - first,
                     "last_columns": tiles.last_columns if ends else tiles.columns,
-                    "parameter_base": parameters + (first - block[0]) * self._parameter_size(job),
+                    "parameter_base": turn.parameters + (first - block[0]) * self._parameter_size(job),
                 }
                 if tiles.rows > 1:
                     fields[f"count{PIXEL_LOOPS[0]}"] = tiles.last_rows if ends and stop - first == 1 else tiles.rows
                 offset = first * tiles.rows * packed_bytes(tiles.columns, job.output_width)
-                offset += (tile.row - pieces[0].tile.row) * target.row_bytes
+                offset += (tile.row - turns[0].band.tile.row) * target.row_bytes
                 fields |= self._result_fields(job, target, offset)
                 self._change(self._pixel_fields(job, tile) | self._tap_fields(job, mine, source) | fields)
-                self._run(flags)
+                self._run(turn.flags)
 
     @staticmethod
     def _result_fields(job: FusionJob, target: _Target, offset: int) -> dict[str, int]:

@@ -23,6 +23,7 @@ from gatewright.targets.bitfusion.emitter import FusionEmitter
 from gatewright.targets.bitfusion.formats import fused_jobs
 from gatewright.targets.bitfusion.job import FusionJob
 from gatewright.targets.bitfusion.operands import bricks_per_product, products_per_unit
+from gatewright.targets.bitfusion.order import loads_ahead
 from gatewright.targets.bitfusion.tiling import least_room
 
 __all__ = ["lower"]
@@ -61,7 +62,7 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
         starts.append(len(emitter.steps))
         emitter.layer(index, mine, plan)
     parts = [emitter.steps[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=True)]
-    steps = [*emitter.steps, FusionStep(Opcode.END)]
+    steps = [*loads_ahead(emitter.steps, config), FusionStep(Opcode.END)]
     synchronise(steps, array, FusionEffects(config))
     prove(steps, array, FusionEffects(config))
     code = assemble(steps)
