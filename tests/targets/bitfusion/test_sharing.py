@@ -11,6 +11,7 @@ from tests.targets.bitfusion.machines import MACHINES
 from tests.targets.bitfusion.narrow import NarrowMaker
 
 from gatewright import ir
+from gatewright.compile import compile
 from gatewright.passes import run_passes
 from gatewright.targets.array.job import Level
 from gatewright.targets.array.layers import layers_of
@@ -19,10 +20,14 @@ from gatewright.targets.bitfusion.blocks import apply, initial_state, words_of
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.formats import fused_jobs
 from gatewright.targets.bitfusion.lower import lower
-from gatewright.targets.bitfusion.slots import merged
+from gatewright.targets.bitfusion.slots import arranged
 
 WIDE = FusionConfig(rows=16, columns=16, post_lanes=16, bus_bits=256)
-CONFIGS = MACHINES | {"16x16": WIDE, "7x3": replace(MACHINES["4x4_fixed"], rows=7, columns=3, post_lanes=2)}
+RTL = {
+    "8x4": replace(MACHINES["4x8"], rows=8, columns=4),
+    "7x3": replace(MACHINES["4x4_fixed"], rows=7, columns=3, post_lanes=2),
+}
+CONFIGS = MACHINES | RTL | {"16x16": WIDE}
 
 
 def first_layer(
@@ -70,27 +75,36 @@ def test_model_equals_evaluation(machine, channels, kernel):
         test_model.check(graph, config)
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+def check_rtl(graph: ir.Graph, config: FusionConfig) -> None:
+    build = compile(graph, "bitfusion", {name: getattr(config, name) for name in config.names()})
+    test_rtl.check(build)
+    test_rtl.check(build, "stalls", 3)
+
+
+@pytest.mark.parametrize("machine", RTL)
 @pytest.mark.parametrize(
     ("widths", "channels", "kernel", "stride"),
     [
-        ((8, 8), 1, (3, 3), (1, 1)),
-        ((8, 4), 3, (3, 3), (1, 1)),
+        ((8, 8), 1, (5, 5), (1, 1)),
+        ((8, 4), 3, (7, 3), (1, 1)),
         ((8, 2), 1, (5, 5), (2, 2)),
-        ((4, 4), 2, (3, 2), (1, 2)),
-        ((6, 2), 4, (2, 3), (2, 1)),
-        ((2, 2), 4, (1, 7), (1, 2)),
-        ((8, 8), 4, (1, 1), (1, 2)),
+        ((4, 4), 2, (9, 2), (1, 2)),
+        ((6, 2), 4, (6, 3), (2, 1)),
+        ((2, 2), 4, (5, 7), (1, 2)),
+        ((8, 2), 4, (9, 2), (1, 2)),
         ((4, 2), 4, (11, 11), (1, 1)),
     ],
 )
 def test_rtl_equals_the_model_in_values_and_cycles(machine, widths, channels, kernel, stride):
-    dyadic = not MACHINES[machine].multiplier_width
-    build = test_rtl.build_of(first_layer(widths, channels, kernel, stride, dyadic=dyadic), machine)
-    if (
-        MACHINES[machine].bus_bits > 32
-    ):  # the model of a narrow bus can be 6 % off where transfers take most of the time
-        test_rtl.check(build)
+    graph = first_layer(widths, channels, kernel, stride)
+    assert machine == "7x3" or shares(graph, RTL[machine]) != {0}
+    check_rtl(graph, RTL[machine])
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_rtl_of_the_other_machines(machine):
+    build = test_rtl.build_of(first_layer((8, 4), 1, (5, 3), dyadic=not MACHINES[machine].multiplier_width), machine)
+    test_rtl.check(build)
     test_rtl.check(build, "stalls", 3)
 
 
@@ -109,20 +123,49 @@ def test_long_words_are_not_shared():
 
 
 def test_adjacent_pixels_are_one_level():
-    row = Level(5, 0, 6)
-    assert merged((Level(2, 0, 3), row)) == (Level(10, 0, 3), ())
-    assert merged((Level(2, 0, 3), Level(2, 1, 0), row)) == (Level(2, 0, 3), (Level(2, 1, 0), row))
-    assert merged((Level(1), Level(1, 1), row)) == (row, ())
-    assert merged((Level(3, 0, 3), row)) == (Level(3, 0, 3), (row,))
-    assert merged((Level(1),)) == (Level(1), ())
+    row, wide, tall = Level(5, 0, 6), Level(2, 0, 3), Level(2, 1)
+    one = Level(1)
+    assert arranged((wide, row)) == (one, Level(10, 0, 3), ())
+    assert arranged((wide, tall, row)) == (one, wide, (tall, row))
+    assert arranged((wide, tall, row), 2) == (tall, Level(10, 0, 3), ())
+    assert arranged((one, tall, row), 2) == (tall, row, ())
+    assert arranged((tall,), 2) == (tall, one, ())
+    assert arranged((Level(3, 0, 3), row)) == (one, Level(3, 0, 3), (row,))
+    assert arranged((one, Level(1, 1))) == (one, one, ())
 
 
-def test_pooled_results_of_shared_words():
-    """A window that lies in one row of the image leaves its pixels adjacent."""
-    graph = first_layer((8, 4), 1, (5, 5), image=(12, 28), pool=(1, 2))
-    assert shares(graph, WIDE) == {0, 1}
-    test_model.check(graph, WIDE)
-    test_rtl.check(test_rtl.build_of(first_layer((8, 4), 1, (3, 3), image=(5, 14), pool=(1, 2)), "4x8"))
+@pytest.mark.parametrize("pool", [(1, 2), (2, 1), (2, 2), (3, 3), (2, 4)])
+@pytest.mark.parametrize("machine", CONFIGS)
+def test_model_behind_pools(machine, pool):
+    config = CONFIGS[machine]
+    for number, widths in enumerate(((8, 8), (8, 4), (8, 2), (4, 4), (6, 2), (2, 2))):
+        for channels, kernel in ((1, (5, 5)), (4, (3, 3)), (3, (1, 2))):
+            image, dyadic = (7 + number % 2, 17 + number), not config.multiplier_width
+            test_model.check(first_layer(widths, channels, kernel, image=image, pool=pool, dyadic=dyadic), config)
+
+
+@pytest.mark.parametrize(
+    ("pool", "channels", "distance"), [((1, 2), 1, 1), ((2, 2), 1, 1), ((2, 1), 3, 3), ((2, 2), 3, 3), ((3, 3), 3, 0)]
+)
+def test_pooled_pixels_share_words_of_one_or_two_lines(pool, channels, distance):
+    assert shares(first_layer((8, 4), channels, (5, 5), image=(12, 30), pool=pool), WIDE) == {0, distance}
+
+
+@pytest.mark.parametrize("machine", RTL)
+@pytest.mark.parametrize(
+    ("widths", "channels", "kernel", "pool"),
+    [
+        ((8, 8), 1, (5, 5), (2, 2)),
+        ((8, 2), 1, (5, 2), (2, 2)),
+        ((8, 4), 3, (7, 1), (2, 1)),
+        ((8, 8), 2, (6, 2), (1, 3)),
+        ((4, 2), 4, (7, 2), (2, 2)),
+    ],
+)
+def test_rtl_behind_pools(machine, widths, channels, kernel, pool):
+    graph = first_layer(widths, channels, kernel, image=(6, 15), pool=pool)
+    assert machine == "7x3" or shares(graph, RTL[machine]) != {0}
+    check_rtl(graph, RTL[machine])
 
 
 def test_a_tile_has_no_more_rows_than_there_are_pixels():

@@ -55,16 +55,16 @@ def tap_words(state: State) -> int:
 
 
 def pixel_count(state: State) -> int:
-    inner, *outer = (state[f"count{loop}"] for loop in PIXEL_LOOPS)
+    inner, tiles, *outer = (state[f"count{loop}"] for loop in PIXEL_LOOPS)
     if state["share"]:
-        inner = (inner - 1) * state["rows"] + state["last_rows"]
-    return inner * prod(outer)
+        return ((tiles - 1) * state["rows"] + state["last_rows"]) * prod(outer)
+    return inner * tiles * prod(outer)
 
 
 def pixel_tiles(state: State) -> tuple[int, int]:
     """Tiles of pixels, and the pixels of the last one."""
     if state["share"]:
-        return prod(state[f"count{loop}"] for loop in PIXEL_LOOPS), state["last_rows"]
+        return prod(state[f"count{loop}"] for loop in PIXEL_LOOPS[1:]), state["last_rows"]
     pixels, rows = pixel_count(state), state["rows"]
     tiles = -(-pixels // rows)
     return tiles, pixels - (tiles - 1) * rows
@@ -137,7 +137,7 @@ class FusionEffects(Effects):
         for loop in (*PIXEL_LOOPS, *TAP_LOOPS):
             for bounds, step in ((y, s[f"dy{loop}"]), (x, s[f"dx{loop}"])):
                 bounds[step > 0] += step * (s[f"count{loop}"] - 1)
-        x[1] += word_bytes(s) - 1 + s["share"] * (s["last_rows"] - 1)
+        x[1] += word_bytes(s) - 1 + s["share"] * (s["last_rows"] // s["count0"] - 1)
         y = [max(y[0], 0), min(y[1], s["height"] - 1)]
         x = [max(x[0], 0), min(x[1], s["row_bytes"] - 1)]
         if y[0] <= y[1] and x[0] <= x[1]:

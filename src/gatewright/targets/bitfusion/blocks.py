@@ -3,8 +3,9 @@
 The core holds a *state*: every register, loop and stride. Words change it; `compute` starts the array on what it says;
 `block-end` has the next `compute` wait until all results before it are written. Loops 0..3 visit pixels, 4..6 the taps
 of a pixel (words of a run, runs, rows of the kernel), loop 7 the filter tiles, each innermost first. A tile takes the
-next `rows` pixels. With `share`, loop 0 visits the first pixels of tiles, the others of a tile lie `share` bytes apart
-behind it, and the last tile of the loop has `last_rows` of them.
+next `rows` pixels. With `share`, loop 0 visits the one or two rows of the image whose pixels a tile takes in turn, and
+loop 1 the first pixels of tiles: the others of a tile lie `share` bytes apart behind them, and the loop's last tile has
+`last_rows` pixels.
 
 Seven words travel in one instruction of the shell. `BLOCK` takes effect at once, `RUN` ends with a `compute` and
 completes when its results are written.

@@ -37,7 +37,7 @@ from gatewright.targets.bitfusion.blocks import (
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, TOP, Fusion, Op
 from gatewright.targets.bitfusion.job import FusionJob
-from gatewright.targets.bitfusion.slots import merged
+from gatewright.targets.bitfusion.slots import arranged
 from gatewright.targets.bitfusion.tiling import (
     WordBlock,
     band_words,
@@ -343,10 +343,11 @@ class FusionEmitter(Writer):
             )
         levels = [*shape.window, *inner, Level(tile.columns, outer.dy, outer.dx)]
         if slots.share:
-            adjacent, rest = merged(tuple(levels))
-            tiles = -(-adjacent.count // slots.rows)
-            fields["last_rows"] = adjacent.count - (tiles - 1) * slots.rows
-            levels = [Level(tiles, 0, slots.rows * slots.share), *rest]
+            line, adjacent, rest = arranged(levels, slots.lines)
+            each = slots.rows // slots.lines
+            tiles = -(-adjacent.count // each)
+            fields["last_rows"] = (adjacent.count - (tiles - 1) * each) * slots.lines
+            levels = [line, Level(tiles, 0, each * slots.share), *rest]
         levels += [Level(1)] * (len(PIXEL_LOOPS) - 1 - len(levels))
         levels.append(Level(tile.rows, shape.rows.dy, shape.rows.dx))
         for loop, level in zip(PIXEL_LOOPS, levels, strict=True):

@@ -85,7 +85,7 @@ class Register(IntEnum):
     WEIGHT_HIGH = 18  # weights are the upper bytes of 16-bit ones
     ROWS = 19  # pixels of a tile
     SHARE = 20  # bytes from a pixel of a tile to the next, which read one word; 0: each pixel reads its own
-    LAST_ROWS = 21  # with `SHARE`: pixels of the last tile that loop 0 visits
+    LAST_ROWS = 21  # with `SHARE`: pixels of the last tile that loop 1 visits
     # the post unit, as `targets.array.isa.CONFIG_POST` has it
     ROUNDING = 32
     ZERO = 33

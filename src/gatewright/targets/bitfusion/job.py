@@ -18,7 +18,7 @@ from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.operands import slices
 from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, chunk_weights, split_parts, split_weights
-from gatewright.targets.bitfusion.slots import Slots, best_slots, merged
+from gatewright.targets.bitfusion.slots import Slots, arranged, best_slots
 
 __all__ = ["FilterTiles", "FusionJob", "Misfit", "convert", "weight_format"]
 
@@ -88,7 +88,8 @@ class FusionJob:
     def pixel_tiles(self, tile: Tile) -> int:
         """Tiles of pixels that the array makes of one of the compiler's."""
         shape = self.shape
-        inner, _ = merged((*shape.window, *shape.columns[:-1], replace(shape.columns[-1], count=tile.columns)))
+        levels = (*shape.window, *shape.columns[:-1], replace(shape.columns[-1], count=tile.columns))
+        inner = arranged(levels, self.slots.lines)[1]
         return self.slots.tiles(inner.count, tile_pixels(shape, tile))
 
     @property

@@ -92,15 +92,16 @@ class Machine:
         return points
 
     def _pixels(self) -> np.ndarray:
-        """Points of the pixels, [pixels, 2]; with `share`, loop 0 has one of each tile."""
+        """Points of the pixels, [pixels, 2]; with `share`, the loops have the first ones of each tile."""
         s = self.state
         points = self._nest(PIXEL_LOOPS, s["origin_row"], s["origin"])
         if not s["share"]:
             return points
-        behind = np.arange(s["count0"] * s["rows"])
-        behind = behind[: behind.size - s["rows"] + s["last_rows"]]
-        heads = points.reshape(-1, s["count0"], 2)[:, behind // s["rows"]]
-        return (heads + np.stack([0 * behind, behind % s["rows"] * s["share"]], axis=1)).reshape(-1, 2)
+        lines, each = s["count0"], s["rows"] // s["count0"]  # rows of the image, pixels of a tile in each
+        behind = np.arange((s["count1"] - 1) * each + s["last_rows"] // lines)[:, None]
+        heads = points.reshape(-1, s["count1"], lines, 2)[:, behind[:, 0] // each]
+        distance = np.stack([0 * behind, behind % each * s["share"]], axis=-1)
+        return (heads + distance).reshape(-1, 2)
 
     def _compute(self, flags: int) -> None:
         s = self.state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -11,7 +11,7 @@ from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.packing import chunk_steps, lanes_of, split_parts
 
-__all__ = ["SHARED_DISTANCES", "Slots", "best_slots", "merged", "most_steps", "slots_of"]
+__all__ = ["SHARED_DISTANCES", "Slots", "arranged", "best_slots", "most_steps", "shared_window", "slots_of"]
 
 SHARED_DISTANCES = (1, 2, 3, 4, 6, 8)
 """Bytes between adjacent pixels that can share a word: one to four channels of a byte, at strides of 1 and 2."""
@@ -21,8 +21,9 @@ SHARED_DISTANCES = (1, 2, 3, 4, 6, 8)
 class Slots:
     """How a run of taps is fed: `words` words, each in a slot of `steps` steps of `lanes` bytes.
 
-    A tile has up to `rows` pixels. With `share`, they are so many bytes apart in one row of the image, and one word is
-    read for all of them; else each reads its own, in a step of its own.
+    A tile has up to `rows` pixels, each of which reads its own word, in a step of its own. Or, with `share`, they are
+    so many bytes apart in one row of the image, and one word is read for all of them; with two `lines`, two rows of the
+    image have every other pixel.
     """
 
     words: int
@@ -30,15 +31,16 @@ class Slots:
     lanes: int
     rows: int
     share: int = 0
+    lines: int = 1
 
     @property
     def word_bytes(self) -> int:
         return self.steps * self.lanes
 
     def tiles(self, inner: int, pixels: int) -> int:
-        """Tiles of `pixels` pixels, of which `inner` at a time are adjacent."""
+        """Tiles of `pixels` pixels, of which `inner` at a time are adjacent in each line."""
         if self.share:
-            return -(-inner // self.rows) * (pixels // inner)
+            return -(-inner * self.lines // self.rows) * (pixels // (inner * self.lines))
         return -(-pixels // self.rows)
 
 
@@ -68,7 +70,7 @@ def _choices(run_bytes: int, widths: tuple[int, int], least: int, room: int) -> 
     lanes = _lanes(widths[1])
     unit = {6: 3, 16: 2}.get(widths[0], 1)  # a word ends with a group
     need, most = -(-run_bytes // lanes), room // lanes // unit * unit
-    if most == 0:
+    if most <= 0:
         return
     for words in range(-(-need // most), -(-need // least) + 1):
         steps = -(-max(least, -(-need // words)) // unit) * unit
@@ -76,43 +78,65 @@ def _choices(run_bytes: int, widths: tuple[int, int], least: int, room: int) -> 
             yield words * steps, words * -(-steps // chunk_steps(widths[0])), words, steps
 
 
-def merged(levels: tuple[Level, ...]) -> tuple[Level, tuple[Level, ...]]:
-    """Pixels that follow each other at one distance in a row of the image, as one level, and the levels around it."""
-    first, *outer = [level for level in levels if level.count > 1] or [Level(1)]
+def arranged(levels: Sequence[Level], lines: int = 1) -> tuple[Level, Level, tuple[Level, ...]]:
+    """A nest of pixels in the order in which they share words.
+
+    The lines (the first level of `lines` turns from row to row of the image, if there are several), pixels that follow
+    each other in one of them at one distance, and the levels around these.
+    """
+    outer = [level for level in levels if level.count > 1]
+    line = next((level for level in outer if _is_lines(level)), Level(1)) if lines > 1 else Level(1)
+    outer = [level for level in outer if level is not line] or [Level(1)]
+    first = outer.pop(0)
     while outer and not first.dy and not outer[0].dy and outer[0].dx == first.count * first.dx:
         first = Level(first.count * outer.pop(0).count, 0, first.dx)
-    return first, tuple(outer)
+    return line, first, tuple(outer)
+
+
+def _is_lines(level: Level) -> bool:
+    return level.count == 2 and level.dy != 0 and level.dx == 0
+
+
+def shared_window(config: FusionConfig, lines: int) -> int:
+    """Bytes of a shared word that the rows pass on."""
+    return config.feed_window // (1 if lines == 1 else 4)
 
 
 def best_slots(job: Job, widths: tuple[int, int], config: FusionConfig) -> Slots:
     """The slots of a job (distances in bytes of packed values) that take an image through the array the soonest.
 
-    Pixels share their words where they are adjacent and no other way is as fast. Sums of shared words cannot wait in
-    the array for more weights, so that those of a tile of filters must be on chip.
+    Pixels share their words where they are adjacent and no other way is as fast; those of a pool may change places.
+    Sums of shared words cannot wait in the array for more weights, so that those of a tile of filters must be on chip.
     """
-    inner, _ = merged((*job.window, *job.columns))
-    pixels = prod(level.count for level in (*job.window, *job.columns, job.rows))
+    levels = (*job.window, *job.columns)
+    pixels = prod(level.count for level in (*levels, job.rows))
     runs, least = job.taps.rows * job.taps.segments, drain_cycles(config.array())
 
     def cycles(slots: Slots) -> int:
-        return slots.tiles(inner.count, pixels) * max(runs * slots.words * slots.steps, least)
+        inner = arranged(levels, slots.lines)[1].count
+        return slots.tiles(inner, pixels) * max(runs * slots.words * slots.steps, least)
 
     parts = split_parts(widths[0]) if pixels == 1 else 1  # rows that may work on it
     own = slots_of(job.taps.segment_bytes, *widths, config, pixels * parts)
     shared = [
         slots
-        for slots in _shared(job.taps.segment_bytes, widths, inner, config)
+        for lines in ((1, 2) if any(map(_is_lines, job.window)) else (1,))
+        for slots in _shared(job.taps.segment_bytes, widths, arranged(levels, lines), config)
         if runs * slots.words * -(-slots.steps // chunk_steps(widths[0])) * 4 * config.columns <= config.wbuf_bytes
     ]
     return min([own, *shared], key=lambda slots: (cycles(slots), -slots.rows))
 
 
-def _shared(run_bytes: int, widths: tuple[int, int], inner: Level, config: FusionConfig) -> Iterator[Slots]:
+def _shared(
+    run_bytes: int, widths: tuple[int, int], pixels: tuple[Level, Level, tuple[Level, ...]], config: FusionConfig
+) -> Iterator[Slots]:
     """Ways to share words, of tiles with any number of rows."""
-    if inner.dy or inner.dx not in SHARED_DISTANCES or widths[1] > 8:
+    line, inner, outer = pixels
+    if inner.dy or inner.dx not in SHARED_DISTANCES or widths[1] > 8 or len(outer) > 1:
         return
-    for rows in range(2, min(config.rows, inner.count) + 1):
-        choices = list(_choices(run_bytes, widths, 1, config.feed_window - (rows - 1) * inner.dx))
+    for each in range(1, min(config.rows // line.count, inner.count) + 1):
+        room = shared_window(config, line.count) - (each - 1) * inner.dx
+        choices = list(_choices(run_bytes, widths, line.count, room))
         if choices:
             *_, words, steps = min(choices)
-            yield Slots(words, steps, _lanes(widths[1]), rows, inner.dx)
+            yield Slots(words, steps, _lanes(widths[1]), line.count * each, inner.dx, line.count)

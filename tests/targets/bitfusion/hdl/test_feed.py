@@ -19,7 +19,7 @@ from gatewright.targets.bitfusion.hdl.feed import FusionFeed
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT
 from gatewright.targets.bitfusion.isa import SIGNED
 from gatewright.targets.bitfusion.packing import lanes_of
-from gatewright.targets.bitfusion.slots import SHARED_DISTANCES
+from gatewright.targets.bitfusion.slots import SHARED_DISTANCES, shared_window
 
 SMALL = FusionConfig(rows=5, columns=2, post_lanes=2, bus_bits=64, ibuf_bytes=1024, wbuf_bytes=1024)
 PLAIN = FusionConfig(rows=4, columns=3, post_lanes=1, bus_bits=32, ibuf_bytes=1024, wbuf_bytes=1024, composable=False)
@@ -31,13 +31,18 @@ def block(chance: random.Random, config: FusionConfig, share: int, weight_width:
     """A state with few turns of every loop, of an image that most words reach beyond."""
     state = initial_state() | {f"count{loop}": chance.choice((1, 1, 2, 3)) for loop in range(LOOPS)}
     lanes, rows = lanes_of(weight_width), chance.randint(1, config.rows)
-    most = (config.feed_window - (rows - 1) * share) // lanes
-    least = 1 if share else rows
+    most, least = config.feed_window // lanes, rows
+    if share:
+        least = chance.choice((1, 2))
+        window = shared_window(config, least)
+        each = chance.randint(1, max(min(config.rows // least, (window - least * lanes) // share + 1), 1))
+        rows, most = least * each, (window - (each - 1) * share) // lanes
+        state["count0"] = least
     state |= {
         "rows": rows,
         "share": share,
-        "last_rows": chance.randint(1, rows),
-        "slot": chance.randint(min(least, most), min(most, 2 * config.rows)),
+        "last_rows": least * chance.randint(1, rows // least) if share else 0,
+        "slot": chance.randint(least, min(most, 2 * config.rows)),
         "input": 8 | SIGNED,
         "weight": weight_width | SIGNED,
         "height": chance.randint(1, 4),
@@ -70,9 +75,12 @@ def tiles_of(state: dict[str, int]) -> list[list[tuple[int, int]]]:
     pixels, rows, share = points(state, PIXEL_LOOPS), state["rows"], state["share"]
     if not share:
         return [pixels[start : start + rows] for start in range(0, len(pixels), rows)]
-    count = state["count0"]
-    sizes = [rows if (place + 1) % count else state["last_rows"] for place in range(len(pixels))]
-    return [[(y, x + row * share) for row in range(size)] for (y, x), size in zip(pixels, sizes, strict=True)]
+    lines, count, found = state["count0"], state["count1"], []
+    for place in range(0, len(pixels), lines):
+        each = (rows if (place // lines + 1) % count else state["last_rows"]) // lines
+        heads = pixels[place : place + lines]
+        found.append([(y, x + pixel * share) for pixel in range(each) for y, x in heads])
+    return found
 
 
 def input_at(state: dict[str, int], y: int, x: int, place: int) -> int:

@@ -17,7 +17,7 @@ from gatewright.targets.bitfusion.hdl.sequencer import FusionSequencer
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, STEP_INFO
 from gatewright.targets.bitfusion.hdl.unit import STEP_BITS, InputCode, WeightCode
 from gatewright.targets.bitfusion.packing import CHUNK_BYTES, input_phase, lanes_of, split_parts
-from gatewright.targets.bitfusion.slots import SHARED_DISTANCES
+from gatewright.targets.bitfusion.slots import SHARED_DISTANCES, shared_window
 
 __all__ = ["ChunkHead", "FusionFeed"]
 
@@ -134,7 +134,7 @@ class FusionFeed(wiring.Component):
 
     def _rows(self, m: Module, word: Value, load: Value, info: data.View) -> None:
         """Row i takes its word i cycles after row 0, from the buffer or row i - 1, and gives a step's bytes a cycle."""
-        previous: Value = Const(0)
+        previous, passed = Const(0), Const(0)
         for row in range(self.config.rows):
             register = Signal(8 * self.config.feed_window, name=f"row_{row}", reset_less=True)
             rest = Signal.like(register, name=f"rest_{row}")
@@ -142,8 +142,10 @@ class FusionFeed(wiring.Component):
                 for code, width in _WEIGHT_WIDTHS.items():
                     with m.Case(code):
                         m.d.comb += rest.eq(register >> 8 * lanes_of(width))
-            m.d.sync += register.eq(Mux(load, self._fresh(m, row, word, previous, info.share) if row else word, rest))
-            previous = register
+            m.d.sync += register.eq(
+                Mux(load, self._fresh(m, row, word, (previous, passed), info) if row else word, rest)
+            )
+            previous, passed = register, self._passed(m, row, load, previous)
             if self.config.composable:
                 step = Signal(STEP_INPUT, name=f"step_{row}")
                 m.d.comb += [
@@ -162,19 +164,30 @@ class FusionFeed(wiring.Component):
                 load = delayed(m, load, 1, f"load_{row + 1}")
                 info = delayed(m, info, 1, f"info_{row + 1}")
 
-    def _fresh(self, m: Module, row: int, word: Value, previous: Value, share: Value) -> Value:
-        """A row's next word: its own, or what the row before it took a cycle ago, from the next pixel on.
+    def _passed(self, m: Module, row: int, load: Value, previous: Value) -> Signal:
+        """What row `row` - 1 took, for row `row` + 1: only what pixels of two image rows need of a shared word."""
+        passed = Signal(8 * shared_window(self.config, 2), name=f"passed_{row}", reset_less=True)
+        with m.If(load):
+            m.d.sync += passed.eq(previous)
+        return passed
 
-        Row i needs no bytes of a shared word behind those that i pixels are off.
+    def _fresh(self, m: Module, row: int, word: Value, before: tuple[Value, Value], info: data.View) -> Value:
+        """A row's next word: its own, or from the next pixel on what one of the two rows before it took last.
+
+        The row before took it a cycle ago, the other one a cycle earlier. Row i needs no bytes of a shared word behind
+        those that i pixels are off.
         """
-        fresh = Signal.like(word, name=f"fresh_{row}")
-        with m.Switch(share):
+        fresh, taken = Signal.like(word, name=f"fresh_{row}"), Signal.like(word, name=f"taken_{row}")
+        own = info.in_turn if row == 1 else 0
+        m.d.comb += [
+            taken.eq(Mux(info.in_turn, Cat(before[1], before[0][len(before[1]) :]), before[0])),
+            fresh.eq(word),
+        ]
+        with m.Switch(Mux(own, 0, info.share)):
             for distance in SHARED_DISTANCES:
                 with m.Case(distance):
                     size = max(self.config.feed_window - row * distance, 0)
-                    m.d.comb += fresh.eq((previous >> 8 * distance)[: 8 * size])
-            with m.Default():
-                m.d.comb += fresh.eq(word)
+                    m.d.comb += fresh.eq((taken >> 8 * distance)[: 8 * size])
         return fresh
 
     @staticmethod

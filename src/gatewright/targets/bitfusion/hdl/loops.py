@@ -13,8 +13,8 @@ class LoopNest(wiring.Component):
     """The point `y0 + Σ i·dy`, `x0 + Σ i·dx` over iterators i of loops of `count` turns (at least 1), 0 innermost.
 
     `advance` goes to the next point, after the last one to the first; `restart` goes to the first and takes precedence.
-    `first` and `last` tell that the point is the first or last one, `turn_last` that loop 0 is in its last turn. Each
-    loop keeps the point its turn began at, so
+    `first` and `last` tell that the point is the first or last one, `last_turn` which loops are in
+    their last turn. Each loop keeps the point its turn began at, so
     that no product is needed, and strides are what the instructions say.
     """
 
@@ -34,7 +34,7 @@ class LoopNest(wiring.Component):
                 "x": Out(signed(x_width)),
                 "first": Out(1),
                 "last": Out(1),
-                "turn_last": Out(1),
+                "last_turn": Out(levels),
             }
         )
 
@@ -54,7 +54,7 @@ class LoopNest(wiring.Component):
             self.x.eq(points[0][1]),
             self.first.eq(first),
             self.last.eq(Cat(*left) == 0),
-            self.turn_last.eq(left[0] == 0),
+            self.last_turn.eq(Cat(turns == 0 for turns in left)),
         ]
         again = self.restart | self.last
         moves = self.restart | self.advance

@@ -39,8 +39,8 @@ class FusionSequencer(wiring.Component):
     """Issues the steps of a `compute` from two cycles after `start` on, as `targets.array.timing` says.
 
     Time is cut into slots of `slot` steps, one word of taps each; in step i of a slot, row i's word is read; with
-    `share`, row 0's alone, and the pixel is the tile's first one. In the first slot of a tile the pixels are made, one
-    a step; the later ones use them again, from registers.
+    `share`, those of the first rows alone, one for each turn of loop 0. In the first slot of a tile pixels are made,
+    one a step; the later ones use them again, from registers.
     """
 
     def __init__(self, config: FusionConfig) -> None:
@@ -79,7 +79,7 @@ class FusionSequencer(wiring.Component):
             m.d.sync += phase.eq(Mux(slot_end, 0, phase + 1))
         with m.If(self.tile_end & self.tile.filter_done & self.tile.last_filter):
             m.d.sync += running.eq(0)
-        reads = step & (phase < Mux(self.state.share.any(), 1, self.state.rows))
+        reads = step & (phase < Mux(self.state.share.any(), self.state.count0, self.state.rows))
         self._tiles(m, pixels, reads & taps.first)
         self._weights(m, setup, step, slot_end)
         self._filters(m, setup)
@@ -126,10 +126,10 @@ class FusionSequencer(wiring.Component):
         rows = Signal(range(self.config.rows + 1))
         rows_now = Signal.like(rows)
         exhausted = Signal()
-        shared = Mux(pixels.turn_last, state.last_rows, state.rows)
+        shared = Mux(pixels.last_turn[1], state.last_rows, state.rows)
         m.d.comb += [
             pixels.advance.eq(may_take & ~exhausted),
-            rows_now.eq(rows + Mux(pixels.advance, Mux(state.share.any(), shared, 1), 0)),
+            rows_now.eq(Mux(pixels.advance, Mux(state.share.any(), shared, rows + 1), rows)),
             self.tile.rows.eq(Mux((self.flags & LAST).any(), rows_now, 0)),
             self.tile.filter_done.eq(exhausted | (pixels.advance & pixels.last)),
         ]
@@ -178,6 +178,7 @@ class FusionSequencer(wiring.Component):
             self.step.info.weight_high.eq(state.weight_high),
             self.step.info.split.eq(state.split),
             self.step.info.share.eq(state.share),
+            self.step.info.in_turn.eq(state.share.any() & state.count0[1]),
         ]
         with m.If(step):
             m.d.sync += chunk.eq(Mux(chunk_end, 0, chunk + 1))

@@ -19,6 +19,7 @@ STEP_INFO = data.StructLayout(
         "weight_high": 1,  # weights are the upper bytes of 16-bit ones
         "split": 1,  # chunks are split among rows
         "share": 4,  # bytes between pixels that share a word
+        "in_turn": 1,  # two rows of the image have every other pixel
     }
 )
 """What goes along with a step."""
