@@ -39,11 +39,10 @@ def test_bounds_are_reached():
 
 
 def test_overflow_names_the_layer():
-    graph = convolution(accumulator=ir.I16)
-    ir.check_accumulators(graph)
+    ir.check_accumulators(convolution(accumulator=ir.I16))
     message = r"conv2d 'conv': sums of -32512\.\.32513 \(output channel 2\) must fit the accumulator i15"
     with pytest.raises(ir.GraphError, match=message):
-        ir.check_accumulators(graph, ir.IntType(15))
+        ir.check_accumulators(convolution(accumulator=ir.IntType(15)))
 
 
 def test_products_of_activations_are_bounded_by_their_types():

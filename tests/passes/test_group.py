@@ -59,13 +59,8 @@ def test_whole_tail_fuses():
     ("fuse", "expected"),
     [
         (FusionRules(max_pool=False), ["mac: conv conv.q add lut", "pool: pool"]),
-        (FusionRules(max_pool_kernels=((3, 3),)), ["mac: conv conv.q add lut", "pool: pool"]),
         (FusionRules(lut=False), ["mac: conv conv.q add", "elementwise: lut", "pool: pool"]),
         (FusionRules(add=False), ["mac: conv conv.q", "elementwise: add", "elementwise: lut", "pool: pool"]),
-        (
-            FusionRules(requantise=False),
-            ["mac: conv", "elementwise: conv.q", "elementwise: add", "elementwise: lut", "pool: pool"],
-        ),
     ],
 )
 def test_rules_limit_the_tail(fuse, expected):

@@ -41,17 +41,17 @@ write_verilog -noattr design.v
 """
 
 
-def emit_verilog(component: wiring.Component, name: str, ports: Mapping[str, str] | None = None) -> str:
+def emit_verilog(component: wiring.Component, name: str) -> str:
     """Write a component as one hierarchical Verilog text whose top module is `name`.
 
     Members of the signature become ports named by their path: `i.payload` is `i_payload`, and a channel of an AXI
-    interface is written without its second underscore: `m_axi.ar.addr` is `m_axi_araddr`. `ports` renames some of them.
-    The domain `sync` becomes the ports `clk` and `rst`. The text depends on the component alone: equal components give
+    interface is written without its second underscore: `m_axi.ar.addr` is `m_axi_araddr`. The
+    domain `sync` becomes the ports `clk` and `rst`. The text depends on the component alone: equal components give
     equal text, with no dates, machine paths or attributes in it.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
         raise ValueError(f"Name of a Verilog module must be an identifier, not {name!r}")
-    named = {(ports or {}).get(port, port): entry for port, entry in _ports(component)}
+    named = dict(_ports(component))
     with _uncollected():
         merged = merge_modules(_rtlil(component, named, name), name, ["clk", "rst", *named])
     verilog = run_yosys(_CLEAN_UP, {"design.il": merged}, "design.v")

@@ -31,7 +31,6 @@ from gatewright.ir.ops import (
     Upsample,
 )
 from gatewright.ir.products import signed_sums
-from gatewright.ir.types import IntType
 
 __all__ = ["accumulator_bounds", "check_accumulators", "value_range"]
 
@@ -76,14 +75,11 @@ def accumulator_bounds(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray
     return least, greatest
 
 
-def check_accumulators(graph: Graph, accumulator: IntType | None = None) -> None:
-    """Raise `GraphError` naming the layer where some input could overflow a sum.
-
-    `accumulator` is the machine's where it is not the graph's own.
-    """
+def check_accumulators(graph: Graph) -> None:
+    """Raise `GraphError` naming the layer where some input could overflow a sum."""
     for node in graph.nodes:
         if isinstance(node.op, _SUMS):
-            dtype = accumulator or node.op.accumulator
+            dtype = node.op.accumulator
             least, greatest = accumulator_bounds(graph, node)
             if not dtype.holds(int(least.min()), int(greatest.max())):
                 channel = int(np.argmax(np.maximum(-least, greatest)))

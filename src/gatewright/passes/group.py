@@ -19,16 +19,11 @@ _DATA = (ir.Add, ir.Concat, ir.Multiply, ir.Shift)  # whose operands are all act
 
 @dataclass(frozen=True)
 class FusionRules:
-    """Which tails a machine takes behind a convolution or product (and a table behind a pool).
+    """Which tails a machine takes behind a requantised convolution or product (and a table behind a pool)."""
 
-    `max_pool_kernels` limits fused pooling to these kernels; None allows every one whose windows tile the image.
-    """
-
-    requantise: bool = True
     add: bool = True
     lut: bool = True
     max_pool: bool = True
-    max_pool_kernels: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ class _Grouping:
 
     def _extend(self, nodes: list[ir.Node], inputs: list[str]) -> None:
         """Append the tail of a mac layer."""
-        if not (self.fuse.requantise and self._take(nodes, ir.Requantise)):
+        if not self._take(nodes, ir.Requantise):
             return
         following = self._next(nodes[-1])
         if self.fuse.add and following is not None and isinstance(following.op, ir.Add):
@@ -141,9 +136,8 @@ class _Grouping:
 
     def _tiles(self, op: ir.Operator) -> bool:
         """Whether it is a maximum over windows that neither overlap nor reach into padding."""
-        if not isinstance(op, ir.MaxPool) or not self.fuse.max_pool or op.kernel != op.strides or any(op.pads):
-            return False
-        return self.fuse.max_pool_kernels is None or op.kernel in self.fuse.max_pool_kernels
+        tiling = isinstance(op, ir.MaxPool) and op.kernel == op.strides and not any(op.pads)
+        return tiling and self.fuse.max_pool
 
     def _activations(self, node: ir.Node) -> list[str]:
         """The operands that are data rather than parameters; constants among them only where data is expected."""

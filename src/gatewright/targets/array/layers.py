@@ -2,109 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
-from gatewright.ir import (
-    Add,
-    ArgMax,
-    AveragePool,
-    Broadcast,
-    Clip,
-    Concat,
-    Conv2d,
-    Graph,
-    LeakyRelu,
-    Lut,
-    MatMul,
-    MaxPool,
-    Multiply,
-    Node,
-    Operator,
-    Pad,
-    ReduceMax,
-    Requantise,
-    RoundedConv2d,
-    Shift,
-    Slice,
-    Transpose,
-    Upsample,
-)
+from gatewright.ir import Add, Conv2d, Graph, Lut, MaxPool, Node, Requantise
 from gatewright.passes import FusionRules, Layer, aliases, group
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.job import Job
-from gatewright.targets.array.map_mac import map_average_pool, map_conv2d, map_matmul
-from gatewright.targets.array.map_move import (
-    map_concat,
-    map_elementwise,
-    map_max_pool,
-    map_pad,
-    map_slice,
-    map_transpose,
-    map_upsample,
-)
-from gatewright.targets.array.map_vector import map_vector_elementwise
-from gatewright.targets.array.map_vector_moves import (
-    map_vector_broadcast,
-    map_vector_concat,
-    map_vector_pad,
-    map_vector_slice,
-    map_vector_transpose,
-    map_vector_upsample,
-)
-from gatewright.targets.array.map_vector_windows import (
-    map_vector_average_pool,
-    map_vector_depthwise,
-    map_vector_max_pool,
-    map_vector_reduction,
-    map_vector_rounded,
-)
-from gatewright.targets.array.supports import array_reason
-from gatewright.targets.array.supports_vector import vector_reason
+from gatewright.targets.array.supports import ARRAY_MAPPERS, array_reason
+from gatewright.targets.array.supports_vector import VECTOR_MAPPERS, vector_reason
 from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.array.vector_job import VectorJob, VectorLayer, VectorPass
 
 __all__ = ["layers_of", "map_layer", "on_vector"]
-
-_MAPPERS: Mapping[type[Operator], Callable[[Graph, Layer, ArrayConfig], list[Job]]] = {
-    Conv2d: map_conv2d,
-    MatMul: map_matmul,
-    AveragePool: map_average_pool,
-    MaxPool: map_max_pool,
-    Add: map_elementwise,
-    Requantise: map_elementwise,
-    Clip: map_elementwise,
-    Lut: map_elementwise,
-    Concat: map_concat,
-    Pad: map_pad,
-    Slice: map_slice,
-    Transpose: map_transpose,
-    Upsample: map_upsample,
-}
-
-
-_VECTOR_MAPPERS: Mapping[type[Operator], Callable[[Graph, Layer, ArrayConfig], list[VectorPass]]] = {
-    Conv2d: map_vector_depthwise,
-    RoundedConv2d: map_vector_rounded,
-    AveragePool: map_vector_average_pool,
-    MaxPool: map_vector_max_pool,
-    ReduceMax: map_vector_reduction,
-    ArgMax: map_vector_reduction,
-    Add: map_vector_elementwise,
-    Multiply: map_vector_elementwise,
-    Shift: map_vector_elementwise,
-    LeakyRelu: map_vector_elementwise,
-    Requantise: map_vector_elementwise,
-    Clip: map_vector_elementwise,
-    Lut: map_vector_elementwise,
-    Concat: map_vector_concat,
-    Pad: map_vector_pad,
-    Slice: map_vector_slice,
-    Transpose: map_vector_transpose,
-    Upsample: map_vector_upsample,
-    Broadcast: map_vector_broadcast,
-}
 
 
 def layers_of(graph: Graph, config: ArrayConfig) -> list[Layer]:
@@ -129,7 +40,7 @@ def on_vector(graph: Graph, layer: Layer, config: ArrayConfig) -> bool:
     main = layer.main
     if not isinstance(main.op, Conv2d) or any(array_reason(node, graph, config) for node in _sums(layer)):
         return True
-    (job,) = map_conv2d(graph, layer, config)
+    (job,) = ARRAY_MAPPERS[Conv2d](graph, layer, config)
     steps = max(job.taps.depth(config.word_length), drain_cycles(config)) * len(job.weights)
     pixels = main.type.size // main.type.shape[-1]
     lanes = -(-main.type.shape[-1] // config.vector_lanes) * pixels * prod(graph.type_of(main.inputs[1]).shape[1:])
@@ -196,10 +107,10 @@ def map_layer(graph: Graph, layer: Layer, config: ArrayConfig) -> list[Job] | Ve
     """The jobs of a layer; values are named by what holds their bytes (reshapes resolved)."""
     roots = aliases(graph)
     if on_vector(graph, layer, config):
-        passes = _VECTOR_MAPPERS[type(layer.main.op)](graph, layer, config)
+        passes = VECTOR_MAPPERS[type(layer.main.op)](graph, layer, config)
         return VectorLayer(tuple(VectorPass(tuple(_resolved(job, roots) for job in each.jobs)) for each in passes))
     resolved = []
-    for job in _MAPPERS[type(layer.main.op)](graph, layer, config):
+    for job in ARRAY_MAPPERS[type(layer.main.op)](graph, layer, config):
         image = replace(job.image, value=roots.get(job.image.value, job.image.value))
         residual = job.tail.residual
         tail = replace(job.tail, residual=roots.get(residual, residual)) if residual else job.tail

@@ -1,17 +1,30 @@
-"""What the array datapath runs, and under which conditions."""
+"""What the array datapath runs, under which conditions, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gatewright import ir
 from gatewright.ir import Graph, Node
+from gatewright.passes import Layer
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.job import element_bytes
+from gatewright.targets.array.job import Job, element_bytes
+from gatewright.targets.array.map_mac import map_average_pool, map_conv2d, map_matmul
+from gatewright.targets.array.map_move import (
+    map_concat,
+    map_elementwise,
+    map_max_pool,
+    map_pad,
+    map_slice,
+    map_transpose,
+    map_upsample,
+)
 from gatewright.targets.array.supports_vector import VECTOR_RULES, vector_reason
 from gatewright.targets.target import Predicate, Rule, Support
 
-__all__ = ["SUPPORT", "array_reason"]
+__all__ = ["ARRAY_MAPPERS", "SUPPORT", "array_reason"]
+
+Mapper = Callable[[Graph, Layer, ArrayConfig], list[Job]]
 
 _ADD_MULTIPLIER_BITS = 17
 _MOST_WINDOW = 1023  # pixels of a pooling window: CONFIG_POST.pool_count
@@ -224,34 +237,44 @@ _MULTIPLIER = "mul below 2^multiplier_width; a power of two on a dyadic machine"
 _OPERAND = "activations signed, at most activation_width and result_width"
 _SUMS = "sums fit accumulator_width and go to one requantise, or fit result_width"
 
-_RULES: tuple[tuple[type[ir.Operator], str, tuple[str, ...], Predicate], ...] = (
+_RULES: tuple[tuple[type[ir.Operator], str, tuple[str, ...], Predicate, Mapper | None], ...] = (
     (
         ir.Conv2d,
         "array; groups by block-diagonal weights",
         ("constant weights within weight_width", _SUMS),
         _conv2d,
+        map_conv2d,
     ),
+    (ir.MatMul, "array", ("constant weights within weight_width", _SUMS), _product, map_matmul),
+    (ir.Requantise, "post unit", (_MULTIPLIER, "negative_shift 0..31"), _requantise, map_elementwise),
     (
-        ir.MatMul,
-        "array",
-        ("constant weights within weight_width", _SUMS),
-        _product,
+        ir.Add,
+        "post unit",
+        ("residual = true", "multipliers below 2^17", "at most 16 bits", _OPERAND),
+        _add,
+        map_elementwise,
     ),
-    (ir.Requantise, "post unit", (_MULTIPLIER, "negative_shift 0..31"), _requantise),
-    (ir.Add, "post unit", ("residual = true", "multipliers below 2^17", "at most 16 bits", _OPERAND), _add),
-    (ir.MaxPool, "post unit", ("pool = true", "at most 1023 pixels a window"), _max_pool),
-    (ir.AveragePool, "array (sum), post unit", (_MULTIPLIER,), _average_pool),
-    (ir.Clip, "post unit", (_OPERAND,), _move),
-    (ir.Lut, "post unit", ("lut = true", "8-bit operand and entries"), _lut),
-    (ir.Concat, "array (identity)", (_OPERAND,), _concat),
-    (ir.Pad, "array (identity)", ("height and width only",), _pad),
-    (ir.Slice, "array (identity)", ("at most four axes", "step 1 along the last"), _slice),
-    (ir.Transpose, "array (identity)", ("at most four axes", "one image fits activation_bytes"), _transpose),
-    (ir.Upsample, "array (identity)", (_OPERAND,), _move),
-    (ir.Reshape, "no work", ("operand fits activation_width or result_width",), _view),
+    (ir.MaxPool, "post unit", ("pool = true", "at most 1023 pixels a window"), _max_pool, map_max_pool),
+    (ir.AveragePool, "array (sum), post unit", (_MULTIPLIER,), _average_pool, map_average_pool),
+    (ir.Clip, "post unit", (_OPERAND,), _move, map_elementwise),
+    (ir.Lut, "post unit", ("lut = true", "8-bit operand and entries"), _lut, map_elementwise),
+    (ir.Concat, "array (identity)", (_OPERAND,), _concat, map_concat),
+    (ir.Pad, "array (identity)", ("height and width only",), _pad, map_pad),
+    (ir.Slice, "array (identity)", ("at most four axes", "step 1 along the last"), _slice, map_slice),
+    (
+        ir.Transpose,
+        "array (identity)",
+        ("at most four axes", "one image fits activation_bytes"),
+        _transpose,
+        map_transpose,
+    ),
+    (ir.Upsample, "array (identity)", (_OPERAND,), _move, map_upsample),
+    (ir.Reshape, "no work", ("operand fits activation_width or result_width",), _view, None),
 )
+"""Of each operator: which part runs it, under which conditions, why not, and the jobs it becomes."""
 
-_ARRAY = {op: refuse for op, _, _, refuse in _RULES}
+_ARRAY = {op: refuse for op, _, _, refuse, _ in _RULES}
+ARRAY_MAPPERS = {op: mapper for op, *_, mapper in _RULES if mapper is not None}
 
 
 def array_reason(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
@@ -274,7 +297,7 @@ def _either(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
 
 def _rules() -> Iterator[Rule]:
     vector = {op: (runs, conditions) for op, runs, conditions in VECTOR_RULES}
-    for op, runs, conditions, _ in _RULES:
+    for op, runs, conditions, *_ in _RULES:
         if op in vector:
             more, beside = vector.pop(op)
             beside = (f"{more}: {', '.join(beside)}",) if beside else ()

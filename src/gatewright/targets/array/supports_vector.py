@@ -1,4 +1,4 @@
-"""What the vector unit runs, and under which conditions."""
+"""What the vector unit runs, under which conditions, and how."""
 
 from __future__ import annotations
 
@@ -7,12 +7,34 @@ from math import prod
 
 from gatewright import ir
 from gatewright.ir import Graph, Node
+from gatewright.passes import Layer
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.job import element_bytes
-from gatewright.targets.array.map_vector_moves import LEVELS, Strided, repeated, transposed
-from gatewright.targets.array.map_vector_windows import rounded_weights
+from gatewright.targets.array.map_vector import map_vector_elementwise
+from gatewright.targets.array.map_vector_moves import (
+    LEVELS,
+    Strided,
+    map_vector_broadcast,
+    map_vector_concat,
+    map_vector_pad,
+    map_vector_slice,
+    map_vector_transpose,
+    map_vector_upsample,
+    repeated,
+    transposed,
+)
+from gatewright.targets.array.map_vector_windows import (
+    map_vector_average_pool,
+    map_vector_depthwise,
+    map_vector_max_pool,
+    map_vector_reduction,
+    map_vector_rounded,
+    rounded_weights,
+)
+from gatewright.targets.array.vector_job import VectorPass
+from gatewright.targets.target import Predicate
 
-__all__ = ["VECTOR_RULES", "sum_bits", "vector_reason"]
+__all__ = ["VECTOR_MAPPERS", "VECTOR_RULES", "sum_bits", "vector_reason"]
 
 _MOST_COUNT = 16383  # taps, pixels of a row, rows: the counts of the nests
 _MOST_HEIGHT = 8191  # rows of an image with windows: y is signed
@@ -22,6 +44,7 @@ _MULTIPLIER_BITS = 24
 _MOST_SHIFT = 63
 
 Reason = str | None
+Mapper = Callable[[Graph, Layer, ArrayConfig], list[VectorPass]]
 
 
 def vector_reason(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
@@ -328,30 +351,35 @@ def _upsample(node: Node, graph: Graph, config: ArrayConfig) -> Reason:
 _MOVES = ir.Concat | ir.Slice | ir.Transpose | ir.Upsample | ir.Broadcast | ir.Reshape
 _SUMS = ir.Conv2d | ir.RoundedConv2d
 
-_UNIT = "vector unit"
+_SUMS_FIT = "sums fit vector_sum_width"
+_STRIDED = (f"at most {LEVELS} axes beside the last", "the operand fits activation_bytes")
 
-_TABLE: tuple[tuple[type[ir.Operator], tuple[str, ...], Callable[[Node, Graph, ArrayConfig], Reason]], ...] = (
-    (ir.Conv2d, ("one filter for each channel", "sums fit vector_sum_width"), _depthwise),
-    (ir.RoundedConv2d, ("weights brought under one shift fit vector_operand_bytes",), _rounded),
-    (ir.Requantise, ("mul below 2^vector_multiplier_width",), _requantise),
-    (ir.Add, ("vector_affine = true", "multipliers of 25 bits", "sums fit vector_sum_width"), _add),
-    (ir.Multiply, ("vector_operand = true", "products fit vector_sum_width"), _multiply),
-    (ir.Shift, ("vector_shift = true",), _shift),
-    (ir.LeakyRelu, ("mul below 2^vector_multiplier_width",), _leaky_relu),
-    (ir.MaxPool, ("vector_maximum = true",), _max_pool),
-    (ir.AveragePool, ("sums fit vector_sum_width",), _average_pool),
-    (ir.ReduceMax, ("vector_maximum = true",), _reduction),
-    (ir.ArgMax, ("vector_maximum = true",), _reduction),
-    (ir.Clip, (), _any),
-    (ir.Lut, ("vector_table = true", "operand of at most 8 bits"), _lut),
-    (ir.Concat, (), _any),
-    (ir.Pad, ("height and width only",), _pad),
-    (ir.Slice, ("at most four axes",), _slice),
-    (ir.Transpose, (f"at most {LEVELS} axes beside the last", "the operand fits activation_bytes"), _transpose),
-    (ir.Broadcast, (f"at most {LEVELS} axes beside the last", "the operand fits activation_bytes"), _broadcast),
-    (ir.Upsample, (), _upsample),
-    (ir.Reshape, (), _any),
+_TABLE: tuple[tuple[type[ir.Operator], tuple[str, ...], Predicate, Mapper | None], ...] = (
+    (ir.Conv2d, ("one filter for each channel", _SUMS_FIT), _depthwise, map_vector_depthwise),
+    (ir.RoundedConv2d, ("weights brought under one shift fit vector_operand_bytes",), _rounded, map_vector_rounded),
+    (ir.Requantise, ("mul below 2^vector_multiplier_width",), _requantise, map_vector_elementwise),
+    (ir.Add, ("vector_affine = true", "multipliers of 25 bits", _SUMS_FIT), _add, map_vector_elementwise),
+    (ir.Multiply, ("vector_operand = true", "products fit vector_sum_width"), _multiply, map_vector_elementwise),
+    (ir.Shift, ("vector_shift = true",), _shift, map_vector_elementwise),
+    (ir.LeakyRelu, ("mul below 2^vector_multiplier_width",), _leaky_relu, map_vector_elementwise),
+    (ir.MaxPool, ("vector_maximum = true",), _max_pool, map_vector_max_pool),
+    (ir.AveragePool, (_SUMS_FIT,), _average_pool, map_vector_average_pool),
+    (ir.ReduceMax, ("vector_maximum = true",), _reduction, map_vector_reduction),
+    (ir.ArgMax, ("vector_maximum = true",), _reduction, map_vector_reduction),
+    (ir.Clip, (), _any, map_vector_elementwise),
+    (ir.Lut, ("vector_table = true", "operand of at most 8 bits"), _lut, map_vector_elementwise),
+    (ir.Concat, (), _any, map_vector_concat),
+    (ir.Pad, ("height and width only",), _pad, map_vector_pad),
+    (ir.Slice, ("at most four axes",), _slice, map_vector_slice),
+    (ir.Transpose, _STRIDED, _transpose, map_vector_transpose),
+    (ir.Broadcast, _STRIDED, _broadcast, map_vector_broadcast),
+    (ir.Upsample, (), _upsample, map_vector_upsample),
+    (ir.Reshape, (), _any, None),
 )
+"""Of each operator: under which conditions it runs, why not, and the passes it becomes."""
 
-_REASONS = {op: refuse for op, _, refuse in _TABLE}
-VECTOR_RULES = tuple((op, "no work" if op is ir.Reshape else _UNIT, conditions) for op, conditions, _ in _TABLE)
+_REASONS = {op: refuse for op, _, refuse, _ in _TABLE}
+VECTOR_MAPPERS = {op: mapper for op, *_, mapper in _TABLE if mapper is not None}
+VECTOR_RULES = tuple(
+    (op, "no work" if op is ir.Reshape else "vector unit", conditions) for op, conditions, *_ in _TABLE
+)
