@@ -38,9 +38,9 @@ def test_prices_are_those_of_the_model(model: onnx.ModelProto, samples: np.ndarr
     assert [work.name for work in works] == ["conv1", "conv2", "fc1", "fc2", "fc3"]
     for pair in PAIRS:
         assert sum(cost(work, *pair) for work in works) == _cycles(model, samples, QuantiseOptions(*pair))
-    fc1 = works[2]
-    assert cost(fc1, 2, 2) < cost(fc1, 4, 4) < cost(fc1, 8, 8)
-    assert cost(fc1, 3, 3) == cost(fc1, 4, 4)
+    conv2 = works[1]
+    assert cost(conv2, 2, 2) <= cost(conv2, 4, 4) < cost(conv2, 8, 8)
+    assert cost(conv2, 3, 3) == cost(conv2, 4, 4)
 
 
 def test_a_choice_in_cycles_is_as_fast_as_it_says(model: onnx.ModelProto, samples: np.ndarray) -> None:

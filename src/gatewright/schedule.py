@@ -224,10 +224,11 @@ def _by(shape: Sequence[int]) -> str:
 def _from_network(given: argparse.Namespace) -> _Layer:
     graph = _graph(given)
     layers = {node.name: node for node in graph.nodes if isinstance(node.op, ir.Conv2d | ir.MatMul)}
-    if given.layer not in layers:
+    name = given.layer if given.layer in layers else ir.clean_name(given.layer)
+    if name not in layers:
         names = ", ".join(layers) or "none"
         raise GraphError(f"{given.model} must have a convolution or product {given.layer!r}; it has {names}")
-    node = layers[given.layer]
+    node = layers[name]
     x, op, weights = graph.type_of(node.inputs[0]), node.op, graph.constant(node.inputs[1])
     widths = (2 * slices(x.dtype.width), 2 * slices(weights.type.dtype.width))
     kernel = weights.array.astype(np.int64)

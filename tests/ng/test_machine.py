@@ -94,14 +94,14 @@ def test_verilog(tmp_path, capsys):
     lint(text, "mine")
     printed = capsys.readouterr().out
     assert "clock_name" in printed
-    assert re.search(r"^ +0  pooled  conv2d", printed, re.MULTILINE)
+    assert re.search(r"^ +0  y +conv2d", printed, re.MULTILINE)
 
 
 def test_the_log_is_an_object_a_text_and_a_file(tmp_path, capsys):
     accelerator = ng.to_veriloggen([small()], "mine", silent=True)
     assert capsys.readouterr().out == ""
     log = accelerator.log
-    assert [stage.layer for stage in log.stages] == ["pooled"]
+    assert [stage.layer for stage in log.stages] == ["y"]
     assert log.configuration["module_name"] == "mine"
     assert {row.name for row in log.memory_map} >= {"pooled", "x"}
     log.save(tmp_path / "log.txt")

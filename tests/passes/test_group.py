@@ -119,3 +119,13 @@ def test_products_of_activations_read_both():
     b.output(b.add(ir.MatMul(), x, y))
     (layer,) = passes.group(b.build(), FusionRules())
     assert layer.inputs == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("main", "result", "title"), [("conv", "relu", "conv"), ("y.sum", "y", "y"), ("a.1", "b", "a.1")]
+)
+def test_people_know_a_layer_by_its_main_node(main, result, title):
+    net = Net()
+    net.layers(net.pool(net.requantise(net.conv(net.x, main), result), "pool"))
+    (layer,) = passes.group(net.graph, FusionRules())
+    assert layer.title == title

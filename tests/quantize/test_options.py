@@ -56,3 +56,11 @@ def test_power_of_two_scales_change_the_defaults_to_what_shift_only_machines_tak
     assert QuantiseOptions(scales="pow2").symmetric
     assert QuantiseOptions(scales="pow2", per_channel=True).channelwise
     assert not QuantiseOptions(scales="pow2", symmetric_activations=False).symmetric
+
+
+def test_layers_are_found_under_the_names_of_reports() -> None:
+    options = QuantiseOptions(layers={"block_conv1": (4, 4), "/fc/MatMul": (8, 2)})
+    found = options.of_layers(["block/conv1", "/fc/MatMul", "other"])
+    assert found.layers == {"block/conv1": (4, 4), "/fc/MatMul": (8, 2)}
+    with pytest.raises(ConfigError, match="layers must be among block/conv1, other, not /fc/MatMul"):
+        options.of_layers(["block/conv1", "other"])

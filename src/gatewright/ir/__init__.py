@@ -6,7 +6,7 @@ This package sees only NumPy. `numerics` defines the arithmetic, `ops` the opera
 
 from gatewright.errors import DataError, GraphError
 from gatewright.ir import numerics
-from gatewright.ir.builder import Builder
+from gatewright.ir.builder import Builder, clean_name
 from gatewright.ir.graph import Constant, Graph, Input, Node
 from gatewright.ir.host import HOST_STEPS, HostStep
 from gatewright.ir.numerics import Rounding
@@ -91,6 +91,7 @@ __all__ = [
     "Upsample",
     "accumulator_bounds",
     "check_accumulators",
+    "clean_name",
     "load",
     "numerics",
     "parse",

@@ -13,7 +13,7 @@ from gatewright.ir.port import Port
 from gatewright.ir.types import IntType, TensorType
 from gatewright.ir.verify import infer_type, verify
 
-__all__ = ["Builder"]
+__all__ = ["Builder", "clean_name"]
 
 
 class Builder:
@@ -89,12 +89,17 @@ class Builder:
         return self._types[value]
 
     def _unique(self, name: str) -> str:
-        clean = re.sub(r"[^A-Za-z0-9_.]", "_", name) or "value"
+        clean = clean_name(name)
         candidate, count = clean, 0
         while candidate in self._types:
             count += 1
             candidate = f"{clean}.{count}"
         return candidate
+
+
+def clean_name(name: str) -> str:
+    """A name with `_` for every character that names in a graph cannot have."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", name) or "value"
 
 
 def _bound(port: Port | None, name: str, type: TensorType) -> Port:

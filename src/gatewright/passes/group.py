@@ -45,6 +45,12 @@ class Layer:
     def main(self) -> ir.Node:
         return self.nodes[0]
 
+    @property
+    def title(self) -> str:
+        """What people know the layer by: its main node's name, or `y` where that is but a step to `y`, as `y.sum`."""
+        stem = self.main.name.rpartition(".")[0]
+        return stem if stem in (node.name for node in self.nodes) else self.main.name
+
     def find(self, kind: type[ir.Operator]) -> ir.Node | None:
         """The node of this operator in the fused tail, if any."""
         return next((node for node in self.nodes[1:] if isinstance(node.op, kind)), None)

@@ -54,7 +54,7 @@ def choose_widths(
     steps = _descend(search, start, {step: found.noise for step, found in alone.items()})
     last, confirmed = _confirm(search, steps, checked.estimate)
     return WidthChoice(
-        options=replace(options, layers={**options.layers, **last.widths}),
+        options=replace(options, layers={**search.options.layers, **last.widths}),
         layers=tuple(_layers(search, last.widths, alone)),
         loss=confirmed.loss,
         margin=confirmed.margin,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewright.errors import ConfigError, ModelError
+from gatewright.errors import ModelError
 from gatewright.quantize.calibrate import Statistics, calibrate, channel_means, combine
 from gatewright.quantize.network import Network, attributes
 from gatewright.quantize.options import QuantiseOptions
@@ -36,7 +36,7 @@ def observe(network: Network, samples: Mapping[str, np.ndarray], options: Quanti
     """Run the float network; with options, what they have no use for is left out."""
     plan = make_plan(network)
     if options is not None:
-        _expect_layers(plan, options)
+        options = options.of_layers([product.node for product in plan.products])
     statistics = calibrate(network, samples, [name for names in plan.sources.values() for name in names])
     return Observed(plan, statistics, _means(network, plan, samples, options))
 
@@ -44,7 +44,7 @@ def observe(network: Network, samples: Mapping[str, np.ndarray], options: Quanti
 def decide_from(network: Network, observed: Observed, options: QuantiseOptions) -> Decisions:
     """Choose every encoding and quantise every weight."""
     plan, statistics = observed.plan, observed.statistics
-    _expect_layers(plan, options)
+    options = options.of_layers([product.node for product in plan.products])
     leaders = {leader: _encode_group(network, plan, leader, statistics, options) for leader in plan.sources}
     means = {name: mean for name, mean in observed.means.items() if options.corrects_bias(options.widths(name)[1])}
     while True:
@@ -70,13 +70,6 @@ def _encode_group(
         widths.append(max(options.activation_bits, options.output_bits))
     bits = max(widths, default=options.activation_bits)
     return choose_encoding(combine(statistics[name] for name in plan.sources[leader]), bits, options)
-
-
-def _expect_layers(plan: Plan, options: QuantiseOptions) -> None:
-    names = [product.node for product in plan.products]
-    unknown = sorted(set(options.layers) - set(names))
-    if unknown:
-        raise ConfigError(f"layers must be among {', '.join(names)}, not {', '.join(unknown)}")
 
 
 def _quantise_product(

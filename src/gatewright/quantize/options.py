@@ -1,11 +1,12 @@
 """What a user may choose about quantisation, and the short form of the widths (`a8w8`)."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from gatewright.errors import ConfigError
+from gatewright.ir import clean_name
 
 __all__ = ["WIDTHS", "QuantiseOptions", "parse_bits"]
 
@@ -77,6 +78,17 @@ class QuantiseOptions:
     def symmetric(self) -> bool:
         """Whether activations have the fixed zero point."""
         return self.dyadic if self.symmetric_activations is None else self.symmetric_activations
+
+    def of_layers(self, names: Sequence[str]) -> "QuantiseOptions":
+        """These options for a network of these layers; `layers` may name them as a graph and its reports do.
+
+        Raises `ConfigError` for a name that no layer has.
+        """
+        known = {clean_name(name): name for name in names} | {name: name for name in names}
+        unknown = sorted(name for name in self.layers if name not in known)
+        if unknown:
+            raise ConfigError(f"layers must be among {', '.join(names)}, not {', '.join(unknown)}")
+        return replace(self, layers={known[name]: widths for name, widths in self.layers.items()})
 
     def widths(self, layer: str) -> tuple[int, int]:
         """The widths of what a layer reads: activation, weights."""

@@ -63,7 +63,7 @@ class Search:
         held_out: HeldOut | None,
     ) -> None:
         self.network = _network(model)
-        self.budget, self.options, self.count = budget, options, 0
+        self.budget, self.count = budget, 0
         arrays, labels = self._checked(samples, labels, "labels")
         count = _length(arrays)
         if held_out is None:
@@ -81,6 +81,7 @@ class Search:
         self.observed = observe(self.network, self.known.arrays)
         products = self.observed.plan.products
         self.works: dict[str, LayerWork] = {one.node: layer_work(self.network, one) for one in products}
+        self.options = options = options.of_layers(list(self.works))
         self.free = [name for name in self.works if name not in options.layers]
         if not self.free:
             raise ConfigError("the network must have a layer with weights whose widths are not given")

@@ -109,10 +109,12 @@ def test_trained_lenet5_matches_what_keras_recorded() -> None:
         np.testing.assert_allclose(found, recorded[last], rtol=1e-3, atol=1e-5)
 
 
-def test_trained_lenet5_compiles() -> None:
+@pytest.mark.parametrize("target", ["systolic", "bitfusion", "generated"])
+def test_trained_lenet5_compiles(target: str) -> None:
     images = np.load(EXAMPLE / "recorded.npz")["image"]
-    build = compile_model(EXAMPLE / "lenet5.keras", "systolic", samples=images)
+    build = compile_model(EXAMPLE / "lenet5.keras", target, samples=images)
     assert build.graph.name == "lenet5"
+    assert [layer.name for layer in build.program.layers] == ["conv1", "conv2", "fc1", "fc2", "fc3"]
     assert [layer.name for layer in build.program.layers if "conv" in layer.name or "fc" in layer.name]
 
 

@@ -64,14 +64,16 @@ class Call:
         """A constant operand."""
         value = self.value(index)
         if not isinstance(value, Constant | QuantisedConstant):
-            raise Unsupported(f"operand {index} ({self._input(index)}) must be a constant")
+            raise Unsupported(f"operand {index} ({self.input_name(index)}) must be a constant")
         return value.array
 
     def number(self, index: int) -> float:
         """A constant operand with one entry."""
         array = self.array(index)
         if array.size != 1:
-            raise Unsupported(f"operand {index} ({self._input(index)}) must have one entry, not {list(array.shape)}")
+            raise Unsupported(
+                f"operand {index} ({self.input_name(index)}) must have one entry, not {list(array.shape)}"
+            )
         return float(array.reshape(-1)[0])
 
     def axis(self, name: str, default: int, rank: int) -> int:
@@ -88,9 +90,9 @@ class Call:
             return value
         if isinstance(value, Constant):
             raise Unsupported(
-                f"weights ({self._input(index)}) must be quantised: DequantizeLinear of integers, not floats"
+                f"weights ({self.input_name(index)}) must be quantised: DequantizeLinear of integers, not floats"
             )
-        raise Unsupported(f"weights ({self._input(index)}) must be constant, not computed by the network")
+        raise Unsupported(f"weights ({self.input_name(index)}) must be constant, not computed by the network")
 
     def scaled(self, index: int = 0) -> Scaled:
         """An operand that must be a quantised activation."""
@@ -106,13 +108,13 @@ class Call:
             return value.integer(self.context)
         if isinstance(value, Integer):
             return value
-        raise Unsupported(f"operand {index} ({self._input(index)}) must be integers computed by the network")
+        raise Unsupported(f"operand {index} ({self.input_name(index)}) must be integers computed by the network")
 
     def real(self, index: int = 0) -> Real:
         """A floating-point operand; a quantised constant becomes a constant of the graph."""
         value = self.value(index)
         if isinstance(value, QuantisedConstant):
-            return self.placed(value, self._input(index))
+            return self.placed(value, self.input_name(index))
         if isinstance(value, Real):
             return value
         raise Unsupported(self.not_quantised(index))
@@ -124,13 +126,13 @@ class Call:
         value = self.context.constant(constant.integers, constant.dtype, name)
         return Scaled.of(View.of(value, constant.shape), float(constant.scale.flat[0]))
 
-    def _input(self, index: int) -> str:
+    def input_name(self, index: int) -> str:
         value = self.node.inputs[index]
         return (value.name if value is not None else None) or str(index)
 
     def not_quantised(self, index: int) -> str:
         """Why an operand is no quantised activation."""
-        name, value = self._input(index), self.value(index)
+        name, value = self.input_name(index), self.value(index)
         match value:
             case Host():
                 return f"operand {name} is a result of the host ({value.steps[-1].kind if value.steps else 'integers'})"

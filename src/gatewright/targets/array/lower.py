@@ -188,4 +188,4 @@ def _info(layer: Layer, config: ArrayConfig, steps: Sequence[Step], constants: i
     transfer = sum(f["length"] * f["count0"] * f["count1"] for f in loads)
     width = config.vector_lanes if steps and steps[-1].unit == VECTOR_UNIT else config.multipliers
     limit = -(-layer.macs // width)
-    return LayerInfo(layer.output, layer.main.op.name, layer.macs, limit, transfer)
+    return LayerInfo(layer.title, layer.main.op.name, layer.macs, limit, transfer)

@@ -134,7 +134,7 @@ def _info(
     rate = products_per_unit(*jobs[0].widths) * config.multipliers
     assert rate * bricks_per_product(*jobs[0].widths) <= 16 * config.multipliers
     limit = -(-layer.macs * rate.denominator // rate.numerator)
-    return LayerInfo(layer.output, layer.main.op.name, layer.macs, limit, transfer, _widths(graph, layer, jobs[0]))
+    return LayerInfo(layer.title, layer.main.op.name, layer.macs, limit, transfer, _widths(graph, layer, jobs[0]))
 
 
 def _widths(graph: Graph, layer: Layer, job: FusionJob) -> str | None:

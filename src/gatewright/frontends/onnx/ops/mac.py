@@ -8,6 +8,7 @@ from gatewright.frontends.onnx.batch_norm import scale_and_offset
 from gatewright.frontends.onnx.call import Call, Known
 from gatewright.frontends.onnx.context import Unsupported
 from gatewright.frontends.onnx.layout import channels_last
+from gatewright.frontends.onnx.names import layer_name
 from gatewright.frontends.onnx.ops.windows import frame, image_axes, image_shape
 from gatewright.frontends.onnx.products import Convolution, IntegerSum, MatrixProduct, Product, weight_type
 from gatewright.frontends.onnx.values import Constant, QuantisedConstant, Scaled
@@ -169,7 +170,7 @@ def _product(call: Call, x: Scaled, integers: np.ndarray, weights: QuantisedCons
     channels = weights.shape[axis]
     scale = _channel_scale(weights.scale.astype(np.float64), axis) * x.single_scale
     return {
-        "name": call.name,
+        "name": layer_name(call.name, call.input_name(1)),
         "x_zero": x.zero,
         "weights": integers,
         "weight_dtype": weight_type(integers, weights.dtype),
