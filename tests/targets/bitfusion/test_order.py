@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -127,6 +128,10 @@ def test_the_last_tile_of_pixels_stands_apart_where_that_takes_no_more_steps():
     job = job_of(deep((8, 8), (4, 4), pad=1), config)
     upper, lower = (Band(Tile(0, row, row + 2, 0, 4), 0, stop) for row, stop in ((0, 3), (2, 2)))
     assert with_last_apart(job, (upper, lower), config.rows) is None  # it has not all rows of the kernel
+    whole = (Band(Tile(0, 0, 4, 0, 4), 0, 3),)
+    assert with_last_apart(job, whole, config.rows) is not None
+    shared = replace(job, slots=replace(job.slots, share=1))
+    assert with_last_apart(shared, whole, config.rows) is None
 
 
 @pytest.mark.parametrize("widths", [(8, 8), (4, 4), (8, 4)])

@@ -58,12 +58,18 @@ def bands(job: FusionJob, tile: Tile, config: FusionConfig) -> tuple[Band, ...]:
 def with_last_apart(job: FusionJob, pieces: tuple[Band, ...], rows: int) -> tuple[Band, ...] | None:
     """The bands, the last one being a tile of pixels in `rows` rows of the array, at no more steps; None if it cannot.
 
-    It has all rows of the kernel, and there are others before it.
+    It has all rows of the kernel, and there are others before it; pixels do not share words, since its sums wait.
     """
     *before, last = pieces
     row = tile_pixels(job.shape, replace(last.tile, row_stop=last.tile.row + 1))
     cut = last.tile.row_stop - rows // row
-    if last.taps < job.shape.taps.rows or row > rows or cut < last.tile.row or (cut == last.tile.row and not before):
+    if (
+        job.slots.share
+        or last.taps < job.shape.taps.rows
+        or row > rows
+        or cut < last.tile.row
+        or (cut == last.tile.row and not before)
+    ):
         return None
     head, tail = (
         replace(last.tile, row=start, row_stop=stop)

@@ -14,7 +14,7 @@ from gatewright.hdl.instruction import TOKEN_WIDTH, Queue
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.conflicts import Conflicts
 from gatewright.targets.array.timing import completion_cycles, drain_cycles
-from gatewright.targets.bitfusion.assembler import FusionEffects, State, pixel_count, tap_words
+from gatewright.targets.bitfusion.assembler import FusionEffects, State, pixel_tiles, tap_words
 from gatewright.targets.bitfusion.blocks import FILTER_LOOP, Operation
 from gatewright.targets.bitfusion.config import FusionConfig
 
@@ -107,7 +107,9 @@ def _cycles(step: Step, state: State, config: FusionConfig) -> int:
     if step.opcode == Operation.BLOCK:
         return 0
     if step.opcode == Operation.RUN:
-        tiles = -(-pixel_count(state) // config.rows) * state[f"count{FILTER_LOOP}"]
-        return tiles * max(tap_words(state) * state["slot"], drain_cycles(config.array()))
+        tiles, _ = pixel_tiles(state)
+        return (
+            tiles * state[f"count{FILTER_LOOP}"] * max(tap_words(state) * state["slot"], drain_cycles(config.array()))
+        )
     f = step.fields
     return -(-f["length"] // config.bus_bytes) * f["count0"] * f["count1"]

@@ -10,21 +10,23 @@ import numpy as np
 import pytest
 
 from gatewright.hdl.scratchpad import READ_LATENCY
+from gatewright.ir.packing import unpack
 from gatewright.sim import Model
 from gatewright.targets.array.hdl.sequencer import TILE
 from gatewright.targets.array.timing import FEED_LATENCY, START_CYCLES, drain_cycles
 from gatewright.targets.bitfusion.blocks import FILTER_LOOP, FIRST, LAST, LOOPS, PIXEL_LOOPS, TAP_LOOPS, initial_state
 from gatewright.targets.bitfusion.config import FusionConfig
+from gatewright.targets.bitfusion.hdl.array import STEP_INPUT
 from gatewright.targets.bitfusion.hdl.feed import FusionFeed
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT
 from gatewright.targets.bitfusion.isa import SIGNED
-from gatewright.targets.bitfusion.packing import lanes_of
+from gatewright.targets.bitfusion.packing import chunk_bytes, lanes_of, split_parts
 from gatewright.targets.bitfusion.slots import SHARED_DISTANCES, shared_window
 
 SMALL = FusionConfig(rows=5, columns=2, post_lanes=2, bus_bits=64, ibuf_bytes=1024, wbuf_bytes=1024)
 PLAIN = FusionConfig(rows=4, columns=3, post_lanes=1, bus_bits=32, ibuf_bytes=1024, wbuf_bytes=1024, composable=False)
 TILE_ROWS = (1 << TILE["rows"].width) - 1
-IMAGE = np.random.default_rng(7).integers(0, 256, 1024, np.uint8)
+IMAGE, WEIGHTS = np.random.default_rng(7).integers(0, 256, (2, 1024), np.uint8)
 
 
 def block(chance: random.Random, config: FusionConfig, share: int, weight_width: int) -> dict[str, int]:
@@ -109,11 +111,11 @@ def steps_of(state: dict[str, int], columns: int) -> list[tuple[list[int], int, 
 
 
 class Bench:
-    """A feed and its input buffer."""
+    """A feed and its buffers."""
 
     def __init__(self, model: Model, config: FusionConfig) -> None:
         self.model, self.config = model, config
-        self._addresses = [0] * READ_LATENCY
+        self._addresses = [(0, 0)] * READ_LATENCY
 
     def run(self, state: dict[str, int]) -> list[dict[str, int]]:
         """The ports in each cycle from that of the start to well behind the last step."""
@@ -123,9 +125,13 @@ class Bench:
         model.set("start", 1)
         cycles: list[dict[str, int]] = []
         while len(cycles) < 4 or not all(cycle["idle"] for cycle in cycles[-FEED_LATENCY - self.config.rows - 2 :]):
-            self._addresses.append(model.get("input_address"))
-            where = self._addresses.pop(0) + np.arange(self.config.feed_window)
-            model.set("input_data", int.from_bytes(IMAGE[where % len(IMAGE)].tobytes(), "little"))
+            self._addresses.append((model.get("input_address"), model.get("weight_address")))
+            starts, config = self._addresses.pop(0), self.config
+            for name, data, start, size in (
+                ("input_data", IMAGE, starts[0], config.feed_window),
+                ("weight_data", WEIGHTS, starts[1], config.weight_window),
+            ):
+                model.set(name, int.from_bytes(data[(start + np.arange(size)) % len(data)].tobytes(), "little"))
             cycles.append({name: model.get(name) for name, port in model.ports.items() if not port.is_input})
             model.tick()
             model.set("start", 0)
@@ -151,3 +157,37 @@ def test_rows_and_columns_get_what_the_block_says(config, share):
             for index, (rows, address, _) in zip(valid, steps, strict=True):
                 assert cycles[index - READ_LATENCY]["weight_address"] == address
                 assert [cycles[index + row][f"activation_{row}"] & mask for row in range(len(rows))] == rows
+
+
+def chunk_at(address: int, weight_width: int) -> int:
+    """The four bytes of the chunk at an address of the weight buffer: 6-bit weights, signed, as bytes."""
+    data = WEIGHTS[(address + np.arange(chunk_bytes(weight_width))) % len(WEIGHTS)]
+    if weight_width == 6:
+        data = unpack(data, 6, 4, signed=True) & 255
+    return int.from_bytes(data.astype(np.uint8).tobytes(), "little")
+
+
+@pytest.mark.parametrize("widths", list(product((8, 4), (2, 4, 6, 8))))
+def test_split_chunks_last_a_step_and_rows_take_their_parts_in_turn(widths):
+    with Model.of(FusionFeed(SMALL)) as model:
+        bench = Bench(model, SMALL)
+        for seed in range(6):
+            chance = random.Random(seed)
+            state = block(chance, SMALL, 0, widths[1]) | {"split": 1, "input": widths[0] | SIGNED}
+            state |= {"tile_columns": chance.randint(1, SMALL.columns), "wbuf_base": chance.randrange(1024)}
+            each = chunk_bytes(widths[1])
+            cycles = bench.run(state)
+            valid = [index for index, cycle in enumerate(cycles) if cycle["tap"] & 1]
+            steps = steps_of(state, SMALL.columns)
+            assert len(valid) == len(steps)
+            tile_steps = len(steps) // (len(tiles_of(state)) * state[f"count{FILTER_LOOP}"])
+            for number, index in enumerate(valid):
+                filters, place = number // (tile_steps * len(tiles_of(state))), number % tile_steps
+                address = state["wbuf_base"] + (filters * tile_steps + place) * state["tile_columns"] * each
+                assert cycles[index - READ_LATENCY]["weight_address"] == address % 1024
+                for column in range(state["tile_columns"]):
+                    expected = chunk_at(address + column * each, widths[1])
+                    assert cycles[index + column][f"weight_{column}"] == expected
+                for row in range(SMALL.rows):
+                    part = cycles[index + row][f"activation_{row}"] >> STEP_INPUT["part"].offset & 3
+                    assert part == row % split_parts(widths[0]) * (4 // split_parts(widths[0]))
