@@ -23,17 +23,20 @@ from gatewright.hdl.scratchpad import READ_LATENCY, WRITE_LATENCY
 from gatewright.targets.array.config import ArrayConfig
 
 __all__ = [
+    "CHOICE",
     "COMPUTES_IN_FLIGHT",
     "FEED_LATENCY",
     "NEXT_CYCLES",
     "RESULT_LATENCY",
     "START_CYCLES",
+    "choice_registers",
     "completion_cycles",
     "compute_cycles",
     "drain_cycles",
     "drain_delay",
     "drain_distance",
     "post_latency",
+    "row_latency",
     "tile_cycles",
 ]
 
@@ -52,10 +55,13 @@ FEED_LATENCY = GATHER_LATENCY + READ_LATENCY + 1
 """From a step to its operands at the array's corner."""
 
 RESULT_LATENCY = 4
-"""From the last operands at an element's inputs to its result in the chain."""
+"""From the last operands at an element's inputs to its result in its register."""
 
 SUM_LATENCY = 2
-"""From a step of the drain to the sums it takes off the array; parameters come one cycle later."""
+"""From a step of the drain to its sums at the post unit; parameters come one cycle later."""
+
+CHOICE = 16
+"""Most results between which one is chosen in a cycle."""
 
 
 def tile_cycles(config: ArrayConfig, tap_words: int) -> int:
@@ -64,20 +70,40 @@ def tile_cycles(config: ArrayConfig, tap_words: int) -> int:
 
 
 def drain_cycles(config: ArrayConfig) -> int:
-    """Least distance between the ends of two tiles: results must leave the chain before the next ones enter it."""
+    """Least distance between the ends of two tiles: results must be taken before the next ones replace them."""
     return int(drain_distance(config.rows, config.columns, config.lane_groups))
 
 
 def drain_distance(rows: Any, columns: Any, groups: Any) -> Any:
-    """`drain_cycles` of arrays of `rows` x `columns` with this many lane groups, numbers or arrays of them."""
-    return rows * groups + np.maximum(rows + columns - 2 * groups, 1)
+    """`drain_cycles` of arrays of `rows` x `columns` with this many lane groups, numbers or arrays of them.
+
+    The result of row r and column c is there r + c cycles after that of row 0 and column 0, until the next tile's comes
+    as much later. Lane group g of row r is taken r * groups + g cycles after the first, which is not before
+    columns - groups (see `drain_delay`). The last row's first group is what waits longest; and each takes its cycle.
+    """
+    return rows * groups + np.maximum(columns - rows - 2 * groups + 2, 0)
 
 
 def drain_delay(config: ArrayConfig) -> int:
     """From the last step of a tile to the first of the drain, such that no result is taken before it is there."""
-    # Lane group g, taken g cycles after the first, ends with column (g + 1) * post_lanes - 1 or the last one.
-    result = FEED_LATENCY + RESULT_LATENCY + config.rows - 1 + config.columns - config.lane_groups
-    return result - SUM_LATENCY
+    # Lane group g, taken g cycles after the first, ends with column (g + 1) * post_lanes - 1 or the last one; the last
+    # group decides. Later rows come a cycle later each, and are taken later still.
+    result = FEED_LATENCY + RESULT_LATENCY + config.columns - config.lane_groups
+    return result - row_latency(config)
+
+
+def row_latency(config: ArrayConfig) -> int:
+    """From a step of the drain to the choice of its row."""
+    return SUM_LATENCY - choice_registers(config.rows, config.lane_groups)
+
+
+def choice_registers(rows: int, groups: int = 1) -> int:
+    """Registers between the results of a column and the choice of a lane group: no choice of more than `CHOICE`."""
+    registers = 0
+    while rows > CHOICE:
+        rows = -(-rows // CHOICE)
+        registers += 1
+    return registers + (rows * groups > CHOICE)
 
 
 def post_latency(config: ArrayConfig) -> int:

@@ -13,7 +13,7 @@ VALID, FIRST, LAST = 1, 2, 4
 
 
 class ArrayBench:
-    """Feeds sums with their skew, one tap a cycle, and shifts results out."""
+    """Feeds sums with their skew, one tap a cycle, and takes results out row after row."""
 
     def __init__(self, model: Model, parameters: ArrayParameters) -> None:
         self.model, self.parameters = model, parameters
@@ -34,24 +34,28 @@ class ArrayBench:
         return int(values[used[tap]]) if 0 <= tap < len(taps) and taps[tap] else -1
 
     def results(self) -> np.ndarray:
-        rows = [self._row() for _ in range(self.parameters.rows)]
-        return np.array(rows)
+        rows, columns = self.parameters.rows, self.parameters.columns
+        found = []
+        for cycle in range(rows + self.parameters.registers):
+            self._choose(min(cycle, rows - 1))
+            if cycle >= self.parameters.registers:
+                found.append([self.model.get(f"result_{column}", signed=True) for column in range(columns)])
+            self.model.tick()
+        return np.array(found)
 
-    def _row(self) -> list[int]:
-        columns = range(self.parameters.columns)
-        row = [self.model.get(f"result_{column}", signed=True) for column in columns]
-        for column in columns:
-            self.model.set(f"shift_{column}", 1)
-        self.model.tick()
-        for column in columns:
-            self.model.set(f"shift_{column}", 0)
-        return row
+    def _choose(self, row: int) -> None:
+        if self.parameters.rows > 1:
+            self.model.set("row", row)
 
     def preload(self, start: np.ndarray) -> None:
-        for row in start:
-            for column, value in enumerate(row):
+        for row, values in enumerate(start):
+            self._choose(row)
+            for column, value in enumerate(values):
                 self.model.set(f"preload_{column}", int(value))
-            self._row()
+                self.model.set(f"load_{column}", 1)
+            self.model.tick()
+        for column in range(self.parameters.columns):
+            self.model.set(f"load_{column}", 0)
 
 
 def operands(parameters: ArrayParameters, taps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -70,6 +74,9 @@ def operands(parameters: ArrayParameters, taps: int) -> tuple[np.ndarray, np.nda
         ArrayParameters(1, 1),
         ArrayParameters(4, 2, 4, 6, 16),
         ArrayParameters(2, 3, preload=True),
+        ArrayParameters(5, 2, registers=1),
+        ArrayParameters(35, 2, registers=1),
+        ArrayParameters(18, 1, registers=2),
     ],
     ids=str,
 )

@@ -45,6 +45,10 @@ CONFIGS = {
     "4x4 wide weights": ArrayConfig(
         **SMALL, rows=4, columns=4, post_lanes=1, weight_width=13, result_width=16, multiplier_width=0, bus_bits=32
     ),
+    "8x8 two lanes": ArrayConfig(**SMALL, post_lanes=2),
+    "4x16 all lanes": ArrayConfig(**SMALL, rows=4, columns=16, post_lanes=16, bus_bits=128),
+    "5x8": ArrayConfig(**SMALL, rows=5, columns=8, post_lanes=8, feed_words=5),
+    "20x9": ArrayConfig(**SMALL, rows=20, columns=9, post_lanes=1, feed_words=20, residual=False, lut=False),
     "16x2": ArrayConfig(**SMALL, rows=16, columns=2, post_lanes=2, accumulator_width=24, pool=False),
 }
 

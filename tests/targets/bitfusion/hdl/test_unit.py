@@ -112,7 +112,7 @@ def test_the_array_computes_products_of_matrices_and_changes_its_pair_in_between
 
 
 def _run(model: Model, x: np.ndarray, w: np.ndarray, widths: tuple[int, int], how: tuple[int, bool]) -> np.ndarray:
-    """Feed skewed steps, then shift the results out of the array."""
+    """Feed skewed steps, then take the results row after row."""
     rows, columns = len(x), len(w)
     pair, signed = how
     fed = [dot_steps(row, w[0], widths, signed) for row in x]
@@ -132,11 +132,8 @@ def _run(model: Model, x: np.ndarray, w: np.ndarray, widths: tuple[int, int], ho
             model.set(f"weight_{column}", value - (value >> 31 << 32))
         model.tick()
     results = []
-    for _ in range(rows):
+    for row in range(rows):
+        if rows > 1:
+            model.set("row", row)
         results.append([model.get(f"result_{column}", signed=True) for column in range(columns)])
-        for value in (1, 0):
-            for column in range(columns):
-                model.set(f"shift_{column}", value)
-            if value:
-                model.tick()
     return np.array(results)

@@ -1,5 +1,6 @@
 """The output-stationary array: activations move right, weights move down, sums stay where they are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,15 +8,14 @@ import numpy as np
 from amaranth.hdl import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from gatewright.hdl import emit_verilog
 from gatewright.hdl.pipeline import delayed
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.timing import CHOICE, choice_registers
 
 __all__ = ["TAP", "Array", "ArrayParameters", "ProcessingElement", "emit_core"]
-
-RESULT_LATENCY = 4
-"""Cycles from the last operands at an element's inputs to its result at `chain_o`."""
 
 TAP = data.StructLayout({"valid": 1, "first": 1, "last": 1})
 """What an element does with the operands that come with it: nothing, start a sum, end one (`last` implies `valid`)."""
@@ -29,20 +29,22 @@ class ArrayParameters:
     weight_width: int = 8
     accumulator_width: int = 32
     preload: bool = False
-    """Sums start from what the chain of results holds, not from 0."""
+    """Sums start from what the result registers hold, not from 0, and these can be written."""
+    registers: int = 0
+    """Registers on the way of a result to its column's output, each after a choice of up to `CHOICE` rows."""
 
     @classmethod
     def of(cls, config: ArrayConfig, *, preload: bool = False) -> "ArrayParameters":
         names = ("rows", "columns", "activation_width", "weight_width", "accumulator_width")
-        return cls(**{name: getattr(config, name) for name in names}, preload=preload)
+        registers = choice_registers(config.rows, 1 if preload else config.lane_groups)
+        return cls(**{name: getattr(config, name) for name in names}, preload=preload, registers=registers)
 
 
 class ProcessingElement(wiring.Component):
     """Multiplies, accumulates, and passes its operands on, one cycle later.
 
-    The last product of a sum moves the sum to the result register, which is one link of its column's chain: `shift`
-    replaces it by the result of the element below, unless a new one arrives in the same cycle. The next sum may start
-    in the cycle after the last one ended.
+    The last product of a sum moves the sum to the result register, where it stays until the next one comes. The next
+    sum may start in the cycle after the last one ended. With preloading, `load` puts `start` there instead.
     """
 
     def __init__(self, parameters: ArrayParameters) -> None:
@@ -52,13 +54,12 @@ class ProcessingElement(wiring.Component):
                 "tap_i": In(TAP),
                 "activation_i": In(signed(p.activation_width)),
                 "weight_i": In(signed(p.weight_width)),
-                "chain_i": In(signed(p.accumulator_width)),
-                "shift": In(1),
                 "tap_o": Out(TAP),
                 "activation_o": Out(signed(p.activation_width)),
                 "weight_o": Out(signed(p.weight_width)),
-                "chain_o": Out(signed(p.accumulator_width)),
+                "result": Out(signed(p.accumulator_width)),
             }
+            | ({"load": In(1), "start": In(signed(p.accumulator_width))} if p.preload else {})
         )
 
     def elaborate(self, platform) -> Module:
@@ -74,7 +75,7 @@ class ProcessingElement(wiring.Component):
             self.tap_o.eq(tap),
             self.activation_o.eq(activation),
             self.weight_o.eq(weight),
-            self.chain_o.eq(result),
+            self.result.eq(result),
         ]
         m.d.sync += [tap.eq(self.tap_i), activation.eq(self.activation_i), weight.eq(self.weight_i)]
         product = delayed(m, self._multiply(m, activation, weight), 1, "product")
@@ -84,8 +85,9 @@ class ProcessingElement(wiring.Component):
             m.d.sync += sum.eq(Mux(tap_of_product.first, result if p.preload else 0, sum) + product)
         with m.If(last):
             m.d.sync += result.eq(sum)
-        with m.Elif(self.shift):
-            m.d.sync += result.eq(self.chain_i)
+        if p.preload:
+            with m.Elif(self.load):
+                m.d.sync += result.eq(self.start)
         return m
 
     def _multiply(self, m: Module, activation: Value, weight: Value) -> Value:
@@ -100,9 +102,10 @@ class Array(wiring.Component):
     t + i and column j in cycle t + j. Row i's operand for column 0 is `activation[i]`, column j's for row 0 is
     `weight[j]`. With `valid` low the array holds its sums.
 
-    The result of row i and column j is in its place `timing.RESULT_LATENCY` + i + j cycles after `last`; `result[j]` is
-    row 0's, and `shift[j]` moves column j's results up by one row; `preload[j]`, if the parameters ask for it, follows
-    into the last row. With it, element (i, j) reads its start value `RESULT_LATENCY` - 2 + i + j cycles after `first`.
+    The result of row i and column j is in its register `timing.RESULT_LATENCY` + i + j cycles after `last`, until the
+    next one comes. `result[j]` is column j's in row `row`, `registers` cycles later; the row's lower bits count in the
+    first of them. If the parameters ask for it, `load[j]` writes `preload[j]` to the result of row `row` in column j:
+    element (i, j) reads it as its start value `RESULT_LATENCY` - 2 + i + j cycles after `first`.
     """
 
     Element: type[ProcessingElement] = ProcessingElement
@@ -115,10 +118,10 @@ class Array(wiring.Component):
                 "tap": In(TAP),
                 "activation": In(signed(p.activation_width)).array(p.rows),
                 "weight": In(signed(p.weight_width)).array(p.columns),
-                "shift": In(1).array(p.columns),
+                "row": In(range(p.rows)),
                 "result": Out(sums).array(p.columns),
             }
-            | ({"preload": In(sums).array(p.columns)} if p.preload else {})
+            | ({"load": In(1).array(p.columns), "preload": In(sums).array(p.columns)} if p.preload else {})
         )
 
     def apply(self, activations: Any, weights: Any, start: Any = 0) -> np.ndarray:
@@ -130,25 +133,43 @@ class Array(wiring.Component):
         m = Module()
         p = self.parameters
         grid = [[self.Element(p) for _ in range(p.columns)] for _ in range(p.rows)]
-        nothing = self._nothing(m, grid)
         tap = self.tap
         for row, elements in enumerate(grid):
             for column, element in enumerate(elements):
                 m.submodules[f"element_{row}_{column}"] = element
                 left = elements[column - 1] if column else None
                 above = grid[row - 1][column] if row else None
-                below = grid[row + 1][column] if row + 1 < p.rows else None
-                end = self.preload[column] if p.preload else nothing
                 m.d.comb += [
                     element.tap_i.eq(left.tap_o if left else tap),
                     element.activation_i.eq(left.activation_o if left else self.activation[row]),
                     element.weight_i.eq(above.weight_o if above else self.weight[column]),
-                    element.chain_i.eq(below.chain_o if below else end),
-                    element.shift.eq(self.shift[column]),
                 ]
+                if p.preload:
+                    m.d.comb += element.load.eq(self.load[column] & (self.row == row))
+                    m.d.comb += element.start.eq(self.preload[column])
             tap = delayed(m, tap, 1, f"tap_{row + 1}") if row + 1 < p.rows else tap
-        m.d.comb += [self.result[column].eq(grid[0][column].chain_o) for column in range(p.columns)]
+        nothing = self._nothing(m, grid)
+        for column, chosen in enumerate(self._chosen(m, grid)):
+            m.d.comb += self.result[column].eq(chosen | nothing)
         return m
+
+    def _chosen(self, m: Module, grid: list[list[ProcessingElement]]) -> list[Value]:
+        """Each column's result in row `row`."""
+        columns = [[elements[column].result for elements in grid] for column in range(self.parameters.columns)]
+        row: Value = self.row
+        bits = exact_log2(CHOICE)
+        for level in range(self.parameters.registers):
+            columns = [
+                [
+                    delayed(
+                        m, choose(results[first : first + CHOICE], row[:bits]), 1, f"chosen_{level}_{column}_{place}"
+                    )
+                    for place, first in enumerate(range(0, len(results), CHOICE))
+                ]
+                for column, results in enumerate(columns)
+            ]
+            row = delayed(m, row[bits:], 1, f"row_{level}")
+        return [choose(results, row) for results in columns]
 
     def _nothing(self, m: Module, grid: list[list[ProcessingElement]]) -> Value:
         """Zero, from what the elements at the edges put out.
@@ -161,6 +182,15 @@ class Array(wiring.Component):
         nothing = Signal(signed(width))
         m.d.comb += nothing.eq(Cat(*ends, *(element.weight_o for element in grid[-1])).any().replicate(width) & 0)
         return nothing
+
+
+def choose(values: Sequence[Value], index: Value) -> Value:
+    """The value with this index, by a tree of choices between two; the tree is as deep as the index has bits."""
+    if len(values) == 1:
+        return values[0]
+    half = 1 << (len(values) - 1).bit_length() - 1
+    top = half.bit_length() - 1
+    return Mux(index[top], choose(values[half:], index[:top]), choose(values[:half], index[:top]))
 
 
 def emit_core(config: ArrayConfig, name: str = "gatewright_systolic_array") -> str:

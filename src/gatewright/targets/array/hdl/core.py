@@ -55,10 +55,7 @@ class Core(wiring.Component):
             array.tap.eq(feed.tap),
             *(array.activation[row].eq(feed.activation[row]) for row in range(self.config.rows)),
             *(array.weight[column].eq(feed.weight[column]) for column in range(self.config.columns)),
-            *(
-                array.shift[column].eq(drain.shift[column // self.config.post_lanes])
-                for column in range(self.config.columns)
-            ),
+            array.row.eq(drain.row),
             *(post.sums[column].eq(array.result[column]) for column in range(self.config.columns)),
             drain.tile.eq(feed.tile),
             drain.tile_end.eq(feed.tile_end),

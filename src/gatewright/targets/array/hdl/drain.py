@@ -12,11 +12,12 @@ from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.hdl.fields import fields_of, take
 from gatewright.targets.array.hdl.sequencer import TILE
 from gatewright.targets.array.isa import COMPUTE, CONFIG_POST
-from gatewright.targets.array.timing import COMPUTES_IN_FLIGHT, SUM_LATENCY, drain_delay
+from gatewright.targets.array.timing import COMPUTES_IN_FLIGHT, SUM_LATENCY, drain_delay, row_latency
 
 __all__ = ["PLACE", "Drain", "Walk"]
 
-PLACES = fields_of(COMPUTE, "parameter_base", "activation_base", "output_base", "residual_base", "last_columns")
+BASES = fields_of(COMPUTE, "activation_base", "output_base", "residual_base")
+PLACES = fields_of(COMPUTE, "parameter_base", *BASES.members, "last_columns")
 
 
 _WALK = ("pool_count", "out_count", "out_step", "out_delta", "filter_step")
@@ -53,8 +54,9 @@ class Drain(wiring.Component):
     """Takes the results of each tile off the array, a lane group of one row in each *step*, from `drain_delay` on.
 
     `start` takes the COMPUTE that tiles will belong to after those of the COMPUTEs before it. In a step the parameters
-    of its lane group are requested; `SUM_LATENCY` cycles later `group` tells which results to take, and `shift` moves
-    them; `valid` and `place` come at the same time. `completed` comes with the last step of a COMPUTE.
+    of its lane group are requested; `row` tells the array which results to choose, `group` the post unit `SUM_LATENCY`
+    cycles after the step which of these to take; `valid` and `place` come with it. `completed` comes with the last step
+    of a COMPUTE; the next one's first may follow it.
     """
 
     def __init__(self, config: ArrayConfig, *, splits: bool = False) -> None:
@@ -69,7 +71,7 @@ class Drain(wiring.Component):
                 "parameter_enable": Out(1),
                 "parameter_address": Out(exact_log2(config.parameter_bytes // config.parameter_word_bytes)),
                 "group": Out(range(config.lane_groups)),
-                "shift": Out(config.lane_groups),
+                "row": Out(range(config.rows)),
                 "valid": Out(1),
                 "place": Out(PLACE(config)),
                 "completed": Out(1),
@@ -79,8 +81,10 @@ class Drain(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
-        step, group, row_end, filter_end, ragged = self._count(m)
+        step, row, group, row_end, filter_end, ragged = self._count(m)
         places = self._places(m)
+        bases = Signal(BASES, reset_less=True)  # of the step before
+        m.d.sync += (bases[name].eq(places[name]) for name, _ in BASES)
 
         parameter = Signal.like(self.parameter_address)  # of the filter tile, relative
         base = places.parameter_base[exact_log2(config.parameter_word_bytes) :]
@@ -100,16 +104,15 @@ class Drain(wiring.Component):
             place.mask.eq(delayed(m, Cat(columns > lane for lane in range(config.post_lanes)), 1, "mask")),
             place.pool_first.eq(delayed(m, pool_first, 1, "pool_first")),
             place.pool_last.eq(delayed(m, pool_last, 1, "pool_last")),
-            place.activation.eq(relative + places.activation_base),
-            place.output.eq(relative + places.output_base),
-            place.residual.eq(self._residual_distance(relative) + places.residual_base),
+            place.activation.eq(relative + bases.activation_base),
+            place.output.eq(relative + bases.output_base),
+            place.residual.eq(self._residual_distance(relative) + bases.residual_base),
             self.place.eq(delayed(m, place, SUM_LATENCY - 1, "place")),
             self.valid.eq(delayed(m, step, SUM_LATENCY, "step", keep_reset=True)),
         ]
-        chosen = Cat(step & (group == index) for index in range(config.lane_groups))
         m.d.comb += [
             self.group.eq(delayed(m, group, SUM_LATENCY, "group")),
-            self.shift.eq(delayed(m, chosen, SUM_LATENCY, "shift")),
+            self.row.eq(delayed(m, row, row_latency(config), "row")),
         ]
         return m
 
@@ -129,13 +132,14 @@ class Drain(wiring.Component):
         )
 
     def _count(self, m: Module) -> tuple[Value, ...]:
-        """Steps, rows and tiles: step, lane group, last step of a row, last step of a filter tile, in the last one."""
+        """Steps, rows and tiles: step, row, lane group, last step of a row and of a filter tile, ragged row."""
         delay = drain_delay(self.config) - 1
         arrived = delayed(m, self.tile_end, delay, "tile_end", keep_reset=True)
         arrived_tile = delayed(m, self.tile, delay, "tile")
         tile = Signal(TILE, reset_less=True)
         step = Signal()
         nothing = Signal()  # a tile without results
+        row = Signal(range(self.config.rows))
         group = Signal(range(self.config.lane_groups))
         row_end = Signal()
         filter_end = Signal()
@@ -148,22 +152,22 @@ class Drain(wiring.Component):
         with m.If(step):
             m.d.sync += group.eq(Mux(row_end, 0, group + 1))
         with m.If(row_end):
-            m.d.sync += [tile.rows.eq(tile.rows - 1), step.eq(tile.rows != 1)]
+            m.d.sync += [row.eq(row + 1), tile.rows.eq(tile.rows - 1), step.eq(tile.rows != 1)]
         with m.If(arrived):
-            m.d.sync += [tile.eq(arrived_tile), step.eq(arrived_tile.rows != 0)]
-        return step, group, row_end, filter_end, self._ragged(tile)
+            m.d.sync += [row.eq(0), tile.eq(arrived_tile), step.eq(arrived_tile.rows != 0)]
+        return step, row, group, row_end, filter_end, self._ragged(tile)
 
     def _ragged(self, tile: data.View) -> Value:
         """Whether the row has `last_columns` filters: in the last filter tile, where rows share them its last row."""
         return tile.last_filter & (~self.walk.split | (tile.rows == 1)) if self.splits else tile.last_filter
 
     def _places(self, m: Module) -> data.View:
-        """Places of the COMPUTE whose steps are taken, up to a cycle after the last one."""
+        """Places of the COMPUTE whose steps are taken."""
         m.submodules.commands = commands = StreamQueue(PLACES, COMPUTES_IN_FLIGHT)
         m.d.comb += [
             *take(commands.i.payload, COMPUTE, self.command),
             commands.i.valid.eq(self.start),
-            commands.o.ready.eq(delayed(m, self.completed, 1, "completed", keep_reset=True)),
+            commands.o.ready.eq(self.completed),
         ]
         return commands.o.payload
 

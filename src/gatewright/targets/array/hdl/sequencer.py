@@ -144,7 +144,9 @@ class Sequencer(wiring.Component):
 
     def _too_early(self, m: Module) -> Value:
         """Whether a tile whose last slot starts now would end while results of the one before it are in its way."""
-        wait = max(drain_cycles(self.config) - self.config.word_length, 0)
+        wait = drain_cycles(self.config) - self.config.word_length
+        if wait <= 0:
+            return Const(0)
         left = Signal(range(wait + 1))
         with m.If(self.tile_end):
             m.d.sync += left.eq(wait)

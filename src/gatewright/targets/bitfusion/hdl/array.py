@@ -42,6 +42,6 @@ class FusionArray(Array):
     Element = FusionElement
 
 
-def fusion_parameters(rows: int, columns: int, accumulator_width: int = 32) -> ArrayParameters:
+def fusion_parameters(rows: int, columns: int, accumulator_width: int = 32, registers: int = 0) -> ArrayParameters:
     """Widths of what moves along rows and columns."""
-    return ArrayParameters(rows, columns, STEP_INPUT.size, STEP_BITS, accumulator_width)
+    return ArrayParameters(rows, columns, STEP_INPUT.size, STEP_BITS, accumulator_width, registers=registers)

@@ -52,7 +52,7 @@ class FusionCore(wiring.Component):
             array.tap.eq(feed.tap),
             *(array.activation[row].eq(feed.activation[row]) for row in range(config.rows)),
             *(array.weight[column].eq(feed.weight[column]) for column in range(config.columns)),
-            *(array.shift[column].eq(drain.shift[column // config.post_lanes]) for column in range(config.columns)),
+            array.row.eq(drain.row),
             *(post.sums[column].eq(array.result[column]) for column in range(config.columns)),
             drain.tile.eq(feed.tile),
             drain.tile_end.eq(feed.tile_end),
@@ -75,10 +75,11 @@ class FusionCore(wiring.Component):
         return ResetInserter(self.port.reset)(m)
 
     def _array(self) -> Array:
-        config = self.config
-        if config.composable:
-            return FusionArray(fusion_parameters(config.rows, config.columns, config.accumulator_width))
-        return Array(ArrayParameters(config.rows, config.columns, accumulator_width=config.accumulator_width))
+        parameters = ArrayParameters.of(self.array)
+        if not self.config.composable:
+            return Array(parameters)
+        rows, columns, width = parameters.rows, parameters.columns, parameters.accumulator_width
+        return FusionArray(fusion_parameters(rows, columns, width, parameters.registers))
 
     def _start(self, m: Module, decoder: Decoder, feed: FusionFeed, drain: Drain) -> data.View:
         """Start what the decoder offers; returns the state that it works on."""
