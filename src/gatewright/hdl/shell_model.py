@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 
 from gatewright.hdl.axi import BURST_BEATS
 from gatewright.hdl.burst import BurstPlanner
@@ -91,7 +93,7 @@ class Taken:
     writes: bool
     start: int
     stop: int
-    every: int = 1
+    every: int | Fraction = 1
 
     def lost(self, burst: _Burst) -> int:
         """Cycles that a burst of one beat a cycle loses."""
@@ -99,8 +101,8 @@ class Taken:
         if burst.memory != self.memory or begin >= self.stop or begin > burst.last:
             return 0
         window, beats = self.stop - begin, burst.last - begin + 1
-        free = window - -(-window // self.every)
-        return window - free if beats > free else -(-beats // (self.every - 1))
+        free = window - ceil(window / self.every)
+        return window - free if beats > free else ceil(beats / (self.every - 1))
 
 
 class ShellModel:

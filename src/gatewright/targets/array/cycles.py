@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from gatewright.hdl.axi import BURST_BEATS
 from gatewright.hdl.burst import longest_burst
-from gatewright.hdl.instruction import Opcode, Queue
-from gatewright.hdl.shell_model import MemoryTiming, ModelInstruction, ShellModel
+from gatewright.hdl.instruction import Memory, Opcode, Queue
+from gatewright.hdl.shell_model import MemoryTiming, ModelInstruction, ShellModel, Taken
 from gatewright.hdl.timeline import Process
 from gatewright.program import Program
 from gatewright.targets.array.assembler import Step, decode
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.cycles_post import Results, post_ports
 from gatewright.targets.array.cycles_vector import VectorCore
 from gatewright.targets.array.isa import Operation
 from gatewright.targets.array.isa_vector import VECTOR_UNIT
@@ -50,6 +51,7 @@ class _Core:
         self.config = config
         self.pixels: Mapping[str, int] = {}
         self.taps: Mapping[str, int] = {}
+        self.post: Mapping[str, int] = {}
         self.vector = VectorCore(config)
         self.taken = -1  # cycle in which the last command was taken
         self.accepts = 0  # first cycle in which the array takes a command
@@ -64,7 +66,12 @@ class _Core:
             if command.fields["unit"] == VECTOR_UNIT:
                 self._vector(model, command)
             elif command.opcode == Operation.COMPUTE:
-                model.time.call(self._compute(now, command.fields) - now, lambda: model.complete(Queue.COMPUTE))
+                done = self._compute(now, command.fields)
+                model.time.call(done - now, lambda: model.complete(Queue.COMPUTE))
+                for taken in self._ports(command.fields):
+                    model.take(taken)
+            elif command.opcode == Operation.CONFIG_POST:
+                self.post = command.fields
             elif command.opcode == Operation.CONFIG_PIXELS:
                 self.pixels = command.fields
             elif command.opcode == Operation.CONFIG_TAPS:
@@ -105,9 +112,18 @@ class _Core:
         self.busy += count * steps
         self.draining += first - unhindered + (count - 1) * (distance - steps)
         self.accepts = self.tile_end + NEXT_CYCLES
-        rows = pixels - (tiles - 1) * config.rows if f["last"] else 0
-        self.completed.append(self.tile_end + completion_cycles(config, rows))
+        rows = pixels - (tiles - 1) * config.rows
+        self.results = Results(first, self.tile_end, distance, min(pixels, config.rows), rows)
+        self.completed.append(self.tile_end + completion_cycles(config, rows if f["last"] else 0))
         return self.completed[-1]
+
+    def _ports(self, f: Mapping[str, int]) -> Iterator[Taken]:
+        """What the results of the last COMPUTE take from the DMA."""
+        if not f["last"]:
+            return
+        post, memories = self.post, {"to_activation": Memory.ACTIVATION, "to_output": Memory.OUTPUT}
+        written = [memory for name, memory in memories.items() if post[name]]
+        yield from post_ports(self.config, self.results, written, post["pool_count"], residual=bool(post["residual"]))
 
 
 def count_cycles(

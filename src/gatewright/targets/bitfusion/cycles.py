@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
-from gatewright.hdl.instruction import Opcode, Queue
-from gatewright.hdl.shell_model import MemoryTiming, ModelInstruction, ShellModel
+from gatewright.hdl.instruction import Memory, Opcode, Queue
+from gatewright.hdl.shell_model import MemoryTiming, ModelInstruction, ShellModel, Taken
 from gatewright.hdl.timeline import Process
 from gatewright.program import Program
+from gatewright.targets.array.cycles_post import Results, post_ports
 from gatewright.targets.array.timing import (
     COMPUTES_IN_FLIGHT,
     NEXT_CYCLES,
@@ -67,6 +69,8 @@ class _Core:
                     self.fenced = False
                     done = self._compute(now, word.immediate)
                     model.time.call(done - model.time.now, lambda: model.complete(Queue.COMPUTE))
+                    for taken in self._ports(word.immediate):
+                        model.take(taken)
                 elif word.op == Op.BLOCK_END or apply(self.state, word) in POST_FIELDS:
                     self.fenced = True
             self.free = now
@@ -84,8 +88,17 @@ class _Core:
         self.busy += count * steps
         self.draining += first - unhindered + (count - 1) * (distance - steps)
         self.idle = self.tile_end + NEXT_CYCLES
+        self.results = Results(first, self.tile_end, distance, s["rows"] if tiles > 1 else rows, rows)
         self.completed.append(self.tile_end + completion_cycles(array, rows if flags & LAST else 0))
         return self.completed[-1]
+
+    def _ports(self, flags: int) -> Iterator[Taken]:
+        """What the results of the last `compute` take from the DMA."""
+        if not flags & LAST:
+            return
+        s, memories = self.state, {"to_next": Memory.ACTIVATION, "to_obuf": Memory.OUTPUT}
+        written = [memory for name, memory in memories.items() if s[name]]
+        yield from post_ports(self.array, self.results, written, s["pool_count"], residual=bool(s["add"]))
 
 
 def count_cycles(program: Program, config: FusionConfig, memory: MemoryTiming | None = None) -> CycleCount:
