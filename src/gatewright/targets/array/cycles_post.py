@@ -18,7 +18,7 @@ __all__ = ["Results", "post_ports"]
 
 @dataclass(frozen=True)
 class Results:
-    """Tiles of `rows` pixels of a COMPUTE, which end in `first`, `first` + `distance`, .. `last`; `last_rows` the last."""
+    """Tiles of `rows` pixels that end in `first`, `first` + `distance`, .. `last`, which is one of `last_rows`."""
 
     first: int
     last: int
