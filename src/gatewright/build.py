@@ -33,6 +33,8 @@ class Build:
     model: onnx.ModelProto | None = field(default=None, repr=False)
     quantisation: QuantisationReport | None = field(default=None, repr=False)
     choice: WidthChoice | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = ()
+    """What a user should look at although it compiles: what the machine's multipliers cannot do exactly."""
     emitted: str | None = field(default=None, repr=False)
     """The Verilog, where it has been written before; `verilog` gives it in every case."""
 

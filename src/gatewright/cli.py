@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,6 +123,7 @@ def compile_command(
         build = request.compile()
         show("writing", 0.5)
         folder = emit(build, output or Path("build", f"{model.stem}-{target}"))
+    _warn(build.warnings)
     if build.quantisation is not None:
         _print(build.quantisation.table())
     print(f"{build.program.name} for {target}: {build.program.instruction_count} instructions, in {folder}")
@@ -188,8 +189,7 @@ def verify_command(
         found = verify_build(build, arrays, options)
         if output is not None:
             emit(build, output, found.report)
-    for warning in found.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    _warn(found.warnings)
     if as_json:
         print(json.dumps(found.report, indent=2))
     else:
@@ -260,6 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _print(what: RenderableType) -> None:
     """In full width where there is no terminal that has one."""
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(what)
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _fail(message: str, status: int) -> None:

@@ -46,18 +46,21 @@ def compile(
         samples = None if samples is None else choice.calibration(samples)
     source, quantisation = _read(model, samples, options, batch)
     importing = ImportOptions(batch, machine.multiplier_bits(configuration), rounding=None, exact=False)
-    imported = _import(model, source, importing)
+    notes: list[str] = []
+    imported = _import(model, source, importing, notes)
     graph = run_passes(imported, (*PASSES, *machine.passes))
     machine.check(graph, configuration)
     program = machine.lower(graph, configuration)
     reference = None if isinstance(source, Graph) else standard_form(source, batch)
-    return Build(imported, program, machine, machine.config_of(program), reference, quantisation, choice)
+    return Build(
+        imported, program, machine, machine.config_of(program), reference, quantisation, choice, warnings=tuple(notes)
+    )
 
 
 def load(model: Model, batch: int | None = None) -> Graph:
     """The integer graph of a quantised model, as it is imported, before any pass."""
     source, _ = _read(model, None, None, batch)
-    return _import(model, source, ImportOptions(batch, rounding=None))
+    return _import(model, source, ImportOptions(batch, rounding=None), [])
 
 
 def _read(
@@ -74,7 +77,7 @@ def _read(
     return source, None
 
 
-def _import(model: Model, source: onnx.ModelProto | Graph, importing: ImportOptions) -> Graph:
+def _import(model: Model, source: onnx.ModelProto | Graph, importing: ImportOptions, notes: list[str]) -> Graph:
     """The graph, named after its file where there is one: what exporters call a graph says little."""
-    graph = source if isinstance(source, Graph) else import_onnx(source, options=importing)
+    graph = source if isinstance(source, Graph) else import_onnx(source, options=importing, notes=notes)
     return replace(graph, name=Path(model).stem) if isinstance(model, str | Path) else graph

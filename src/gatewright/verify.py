@@ -68,7 +68,7 @@ def verify(build: Build, inputs: Arrays | None = None, options: VerifyOptions | 
     comparison = Comparison(difference == 0, difference, reference)
     first = runs[0]
     report = report_figures(build, first["model"], first["rtl"], comparison)
-    return Verification(comparison, report, tuple(_warnings(reference)))
+    return Verification(comparison, report, (*build.warnings, *_warnings(reference)))
 
 
 def _batches(build: Build, inputs: Arrays | None, options: VerifyOptions) -> list[InputSet]:

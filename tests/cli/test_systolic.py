@@ -230,3 +230,19 @@ def simulate(build, options: MemoryOptions | None = None) -> SimulatedBus:
         data_width=build.target.data_width(build.config),
         options=options or MemoryOptions.named("default"),
     )
+
+
+def test_multipliers_that_are_not_exact_are_a_warning(shared_models, capsys, tmp_path):
+    model = shared_models / "qonnx" / "kwsmlp_w3a3.onnx"
+    small = {"rows": 4, "columns": 4, "result_width": 16, "multiplier_width": 8}
+    given = [text for name, value in small.items() for text in ("--set", f"{name}={value}")]
+    status, _, err = run(capsys, "compile", model, "--target", "systolic", *given, "-o", tmp_path / "b")
+    assert status == 0
+    for line in (
+        "warning: 41: 234 of 256 channels take the nearest multipliers of 8 bits, a step off at sums near a threshold; "
+        "15 bits would be exact (multiplier_width)\n",
+        "warning: 54: 180 of 256 channels ",
+    ):
+        assert line in err
+    build = gatewright.compile(model, "systolic", small | {"multiplier_width": 15})
+    assert build.warnings == ()

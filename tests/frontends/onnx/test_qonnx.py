@@ -1,5 +1,6 @@
 """QONNX networks: the graph has exactly the integers of the specification in double precision."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -238,12 +239,18 @@ def test_nearest_multipliers_keep_to_the_width(network: Callable[[int], Network]
     x = net.quant(net.build.input("x", [1, 300], "float32"), 0.03, 8)
     y = net.normalise(net.build.node("MatMul", x, net.weights((300, 64), 8, 0.01)), 64, 2.0)
     model = net.build.build(**{net.quant(y, 0.2, 8): "float32"})
-    multipliers = []
+    multipliers, notes = [], []
     for exact in (True, False):
-        graph = import_onnx(model, options=ImportOptions(multiplier_bits=12, exact=exact))
+        graph = import_onnx(model, options=ImportOptions(multiplier_bits=12, exact=exact), notes=notes)
         (node,) = [node for node in graph.nodes if isinstance(node.op, ir.Requantise)]
         multipliers.append(int(graph.constant(node.inputs[1]).array.max()))
+        assert len(notes) == (not exact)
     assert multipliers[0] >= 1 << 12 > multipliers[1]
+    assert re.fullmatch(
+        rf"{node.name}: \d+ of 64 channels take the nearest multipliers of 12 bits, a step off at sums near a "
+        r"threshold; no multipliers are exact",
+        notes[0],
+    )
     x = net.rng.normal(size=(1, 300)).astype(np.float32)
     (found,) = graph.evaluate(graph.input_ports[0].encode(x)).values()
     expected = run_float64(model, {"x": x})[model.graph.output[0].name] / np.float32(0.2)
@@ -282,3 +289,44 @@ def test_errors(network: Callable[[int], Network], make: Callable[[Network], str
     with pytest.raises(ModelError) as caught:
         import_onnx(net.build.build(**{y: "float32"}))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("bits", [4, 5, 6])
+def test_a_note_says_which_width_would_be_exact(network: Callable[[int], Network], bits: int) -> None:
+    """And that width is: a sum, a mean and a product, imported again with multipliers that wide."""
+    net = network(11)
+    x = net.quant(net.build.input("x", [1, 4, 6, 6], "float32"), 0.11, bits)
+    y = net.build.node("Conv", x, net.weights((8, 4, 3, 3), bits, 0.05))
+    y = net.quant(net.normalise(y, 8, 2.0), 0.13, bits)
+    y = net.quant(net.build.node("AveragePool", y, kernel_shape=[3, 3]), 0.17, bits)
+    model = net.build.build(**{y: "float32"})
+    notes = _notes(model, 8)
+    found = re.fullmatch(r"quant_4: \d of 8 channels .*; (\d+) bits would be exact \(multiplier_width\)", *notes)
+    assert found
+    assert _notes(model, int(found[1])) == []
+    assert len(_notes(model, int(found[1]) - 1)) == 1
+
+
+def test_notes_of_sums_and_means(network: Callable[[int], Network]) -> None:
+    net = network(12)
+    x = net.quant(net.build.input("x", [1, 4, 6, 6], "float32"), 0.11, 6)
+    y = net.quant(net.build.node("Add", x, net.quant(x, 0.083, 6)), 0.07, 6)
+    model = net.build.build(**{net.quant(net.build.node("AveragePool", y, kernel_shape=[5, 5]), 0.029, 6): "float32"})
+    total, mean = _notes(model, 4)
+    most = []
+    for note in (total, mean):
+        found = re.fullmatch(
+            r"quant_\d: the nearest multipliers of 4 bits are taken, a step off at some values; (\d+) bits would be "
+            "exact",
+            note,
+        )
+        assert found
+        most.append(int(found[1]))
+    assert _notes(model, max(most)) == []
+    assert len(_notes(model, min(most))) == 1
+
+
+def _notes(model: onnx.ModelProto, bits: int) -> list[str]:
+    notes: list[str] = []
+    import_onnx(model, options=ImportOptions(multiplier_bits=bits, add_bits=bits, exact=False), notes=notes)
+    return notes

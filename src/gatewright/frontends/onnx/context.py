@@ -24,6 +24,8 @@ class Context:
     def __init__(self, name: str, options: ImportOptions) -> None:
         self.options = options
         self.builder = Builder(name)
+        self.notes: list[str] = []
+        """What is not exact, as the user should know."""
         self._made: dict[Hashable, Any] = {}
         self._sources: dict[str, str] = {}  # of reshaped values
 

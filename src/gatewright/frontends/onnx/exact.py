@@ -12,8 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from gatewright.frontends.onnx.context import Context, Unsupported
-from gatewright.frontends.onnx.options import ImportOptions
-from gatewright.frontends.onnx.thresholds import Fit, Staircase, find_thresholds, fit
+from gatewright.frontends.onnx.thresholds import Fit, Staircase, find_thresholds, fit, steps_alike
 from gatewright.frontends.onnx.values import Scaled, Target, multipliers
 from gatewright.ir import MAX_LUT_WIDTH, Clip, Lut, Requantise, Rounding, numerics
 from gatewright.ir import types as ir_types
@@ -96,22 +95,22 @@ class Sums:
     scale: np.ndarray
     offset: np.ndarray
 
-    def round_to(self, target: Target, options: ImportOptions) -> Fit:
+    def round_to(self, context: Context, target: Target, name: str) -> Fit:
         """Their requantisation to a target."""
-        return self._fit(*self._staircase(target), target, options)
+        return self._fit(context, *self._staircase(target), target, name)
 
     def round_nearby(self, target: Target, bits: int) -> Fit | None:
         """The same with a multiplier of these bits and a zero point of nine, where any such is exact."""
         stairs, start = self._staircase(target)
         return fit(stairs, _natural(target, stairs.slope, start, bits), bits) if len(stairs.levels) else None
 
-    def count_thresholds(self, target: Target, rows: np.ndarray, options: ImportOptions) -> Fit:
+    def count_thresholds(self, context: Context, target: Target, rows: np.ndarray, name: str) -> Fit:
         """Their requantisation to a target whose levels above the lowest are reached at real numbers `rows` [C, K]."""
         thresholds = find_thresholds(self.real, rows, self.low, self.high)
         first, last = thresholds[:, 0], thresholds[:, -1]
         slope = (rows.shape[1] - 1) / np.maximum(last - first, 1) if rows.shape[1] > 1 else np.ones(len(rows))
         stairs = Staircase(thresholds, _levels(target), target.low, self.low, self.high, slope)
-        return self._fit(stairs, target.low + 0.5 - first * slope, target, options)
+        return self._fit(context, stairs, target.low + 0.5 - first * slope, target, name)
 
     def _staircase(self, target: Target) -> tuple[Staircase, np.ndarray]:
         """The steps of a target, and the level about which a sum of 0 lies, less the zero point."""
@@ -120,7 +119,8 @@ class Sums:
         stairs = Staircase(thresholds, levels, target.low, self.low, self.high, self.scale / target.scale)
         return stairs, self.offset / target.scale
 
-    def _fit(self, stairs: Staircase, start: np.ndarray, target: Target, options: ImportOptions) -> Fit:
+    def _fit(self, context: Context, stairs: Staircase, start: np.ndarray, target: Target, name: str) -> Fit:
+        options = context.options
         if not len(stairs.levels):
             none = np.zeros_like(self.low)
             return Fit(target.low, none, none, none)
@@ -130,6 +130,12 @@ class Sums:
         if found is not None:
             return found
         if not options.exact:
+            off = np.count_nonzero(~steps_alike(stairs, natural))
+            bits = _least_bits(stairs, lambda bits: _natural(target, slope, start, bits), options.multiplier_bits)
+            context.notes.append(
+                f"{name}: {off} of {len(slope)} channels take the nearest multipliers of {options.multiplier_bits} "
+                f"bits, a step off at sums near a threshold; {_would_do(bits, ' (multiplier_width)')}"
+            )
             return natural
         found = fit(stairs, _natural(target, slope, start, _WIDEST), _WIDEST, far=True)
         if found is None:
@@ -146,14 +152,41 @@ def add_exact_requantise(context: Context, value: str, found: Fit, target: Targe
     return _add_scaling(context, op, value, _single(found.mul), _single(found.shift), name)
 
 
-def first_exact(options: ImportOptions, alike: Callable[[int], bool]) -> int:
-    """The least width of multipliers, from that of the options on, that gives every value; raises `Unsupported`."""
-    for width in range(min(options.multiplier_bits, _WIDEST - 2), _WIDEST - 1):
-        if alike(width):
-            return width
-        if not options.exact:
-            return options.multiplier_bits
-    raise Unsupported(f"no multipliers of at most {_WIDEST - 2} bits give its values exactly")
+def first_exact(context: Context, alike: Callable[[int], bool], bits: int, name: str) -> int:
+    """The least width of multipliers, from `bits` on, that gives every value; raises `Unsupported` where none does.
+
+    Unless the import is to be exact, `bits` it is, with a note where that is not enough.
+    """
+    widths = range(min(bits, _WIDEST - 2), _WIDEST - 1)
+    found = next((width for width in widths if alike(width)), None)
+    if context.options.exact and found is None:
+        raise Unsupported(f"no multipliers of at most {_WIDEST - 2} bits give its values exactly")
+    if found is not None and (context.options.exact or found == widths[0]):
+        return found
+    context.notes.append(
+        f"{name}: the nearest multipliers of {bits} bits are taken, a step off at some values; {_would_do(found)}"
+    )
+    return bits
+
+
+def _would_do(bits: int | None, where: str = "") -> str:
+    return f"{bits} bits would be exact{where}" if bits else "no multipliers are exact"
+
+
+def _least_bits(stairs: Staircase, natural: Callable[[int], Fit], beyond: int) -> int | None:
+    """The least width of multipliers, above `beyond`, with which a requantisation has the same steps."""
+    found = fit(stairs, natural(_WIDEST), _WIDEST)
+    if found is None:
+        return None
+    least, most = beyond + 1, int(found.mul.max()).bit_length()
+    while least < most:
+        middle = (least + most) // 2
+        found = fit(stairs, natural(middle), middle)
+        if found is None:
+            least = middle + 1
+        else:
+            most = min(middle, int(found.mul.max()).bit_length())
+    return max(most, beyond + 1)
 
 
 def _levels(target: Target) -> np.ndarray:

@@ -28,11 +28,17 @@ _KEEPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze
 _MALFORMED = (AttributeError, IndexError, KeyError, ModelError, TypeError, ValueError)  # what broken nodes run into
 
 
-def import_onnx(model: onnx.ModelProto, batch: int | None = None, options: ImportOptions | None = None) -> Graph:
+def import_onnx(
+    model: onnx.ModelProto,
+    batch: int | None = None,
+    options: ImportOptions | None = None,
+    notes: list[str] | None = None,
+) -> Graph:
     """The graph of a quantised model (QDQ, QOperator or QONNX form, or a mixture).
 
-    `batch` takes the place of a dynamic first dimension and precedes that of `options`. Raises one `ModelError` that
-    names every node that cannot be imported, with its operator and the reason.
+    `batch` takes the place of a dynamic first dimension and precedes that of `options`. What `options` leave inexact is
+    appended to `notes`, a line for each value. Raises one `ModelError` that names every node that cannot be imported,
+    with its operator and the reason.
     """
     options = options or ImportOptions()
     options = options if batch is None else replace(options, batch=batch)
@@ -47,6 +53,8 @@ def import_onnx(model: onnx.ModelProto, batch: int | None = None, options: Impor
         walk.write_output(value)
     if walk.problems:
         raise ModelError(_report(walk.problems))
+    if notes is not None:
+        notes += walk.context.notes
     return _tidied(walk.context.builder.build(), [value.name or "" for value in prepared.graph.inputs])
 
 

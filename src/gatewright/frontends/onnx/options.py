@@ -11,7 +11,8 @@ __all__ = ["ImportOptions"]
 class ImportOptions:
     """`batch` replaces a dynamic first dimension (1 when None); the rest shapes every requantisation of the graph.
 
-    `multiplier_bits` is the width of the multipliers that stand for real scales. `rounding` is ONNX's half to even
+    `multiplier_bits` is the width of the multipliers that stand for real scales; those of sums of two activations have
+    `add_bits` at most. `rounding` is ONNX's half to even
     unless the network was made for another; None takes what the metadata of each QuantizeLinear says.
 
     QONNX is imported exactly. What no multiplier of that width and zero point of nine bits can do takes wider ones with
@@ -21,5 +22,6 @@ class ImportOptions:
 
     batch: int | None = None
     multiplier_bits: int = 17
+    add_bits: int = 17
     rounding: Rounding | None = Rounding.HALF_EVEN
     exact: bool = True

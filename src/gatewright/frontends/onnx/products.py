@@ -132,11 +132,11 @@ class Product(Real):
 
     def count_thresholds(self, context: Context, target: Target, rows: np.ndarray, name: str) -> Integer:
         """Integers that reach the levels of a target where the product reaches the numbers `rows` [C, K]."""
-        found = self._exact_sums(context).count_thresholds(target, rows, context.options)
+        found = self._exact_sums(context).count_thresholds(context, target, rows, name)
         return Integer(self._fitted(context, found, target, name))
 
     def _quantise_exactly(self, context: Context, target: ExactTarget, name: str) -> View:
-        found = self._exact_sums(context).round_to(target, context.options)
+        found = self._exact_sums(context).round_to(context, target, name)
         return self._fitted(context, found, target, name)
 
     def _nearby(self, context: Context, target: Target) -> Fit | None:

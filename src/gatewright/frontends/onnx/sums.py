@@ -30,9 +30,9 @@ class Sum(Real):
     def quantise(self, context: Context, target: Target, name: str) -> Integer:
         bounded = target.bounded(self.bounds)
         factors = (self.a.single_scale / target.scale, self.sign * self.b.single_scale / target.scale)
-        bits = context.options.multiplier_bits
+        bits = min(context.options.multiplier_bits, context.options.add_bits)
         if isinstance(bounded, ExactTarget):
-            bits = self._exact_width(context, bounded, factors)
+            bits = self._exact_width(context, bounded, factors, bits, name)
         (mul_a, mul_b), shift = _together(bits, factors)
         a, b, axes = _aligned(context, self.a.view, self.b.view)
         op = Add(
@@ -51,7 +51,9 @@ class Sum(Real):
         view = self.a.view.at(value) if axes is None else View.of(value, self.shape, axes)
         return Integer(view, target.scale, target.zero)
 
-    def _exact_width(self, context: Context, target: ExactTarget, factors: tuple[float, float]) -> int:
+    def _exact_width(
+        self, context: Context, target: ExactTarget, factors: tuple[float, float], most: int, name: str
+    ) -> int:
         """The least width of multipliers that gives every sum of two integers its code."""
         types = [context.type_of(one.view.value).dtype for one in (self.a, self.b)]
         if 1 << sum(dtype.width for dtype in types) > MOST_VALUES:
@@ -66,7 +68,7 @@ class Sum(Real):
             (mul_a, mul_b), shift = _together(bits, factors)
             return bool((numerics.rescaled_add(a, b, mul_a, mul_b, shift, *ends) == wanted).all())
 
-        return first_exact(context.options, alike)
+        return first_exact(context, alike, most, name)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Mean(Real):
         factors = [self.x.single_scale / target.scale / divisor for divisor in divisors]
         bits = context.options.multiplier_bits
         if isinstance(bounded, ExactTarget):
-            bits = self._exact_width(context, bounded, divisors, factors)
+            bits = self._exact_width(context, bounded, divisors, factors, name)
         muls, shift = _together(bits, factors)
         op = replace(op, multipliers=tuple(zip(divisors, muls, strict=True)), shift=shift)
         result = context.add(op, value, name=name)
@@ -121,7 +123,7 @@ class Mean(Real):
         return Integer(context.reshape(pooled, self.shape), target.scale, target.zero)
 
     def _exact_width(
-        self, context: Context, target: ExactTarget, divisors: Sequence[int], factors: Sequence[float]
+        self, context: Context, target: ExactTarget, divisors: Sequence[int], factors: Sequence[float], name: str
     ) -> int:
         """The least width of multipliers that gives every sum of a window its code."""
         dtype = context.type_of(self.x.view.value).dtype
@@ -138,7 +140,7 @@ class Mean(Real):
             found = [numerics.requantise(sums, mul, shift, *ends) for sums, mul in zip(every, muls, strict=True)]
             return all((one == codes).all() for one, codes in zip(found, wanted, strict=True))
 
-        return first_exact(context.options, alike)
+        return first_exact(context, alike, context.options.multiplier_bits, name)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
