@@ -61,6 +61,15 @@ def with_all_tails(widths: tuple[int, int]) -> ir.Graph:
     return maker.build(total)
 
 
+def wide(widths: tuple[int, int], filters: int, depth: int) -> ir.Graph:
+    """Products of inputs or weights of 16 bits, as sums and requantised."""
+    maker = NarrowMaker("wide", widths)
+    x = maker.input(1, depth)
+    low = -(1 << (widths[1] - 1))
+    weights = maker.builder.constant(maker.random.integers(low, -low, (filters, depth)), ir.IntType(widths[1]))
+    return maker.build(maker.builder.add(ir.MatMul(), x, weights))
+
+
 def splits(graph: ir.Graph, machine: str) -> list[int]:
     """The values that a program sets `split` to."""
     program = lower(run_passes(graph), MACHINES[machine])
@@ -114,6 +123,20 @@ def test_filters_are_dealt_out_evenly():
 def test_model_equals_evaluation(size, widths):
     for unsigned in (False, True):
         check_model(run_passes(dense(widths, size[0], depth=size[1], unsigned=unsigned)), MACHINES["4x8"])
+
+
+@pytest.mark.parametrize("widths", [(16, 8), (16, 6), (16, 2), (16, 9), (8, 16), (4, 12)])
+@pytest.mark.parametrize("filters", [1, 20, 65])
+def test_sixteen_bits(filters, widths):
+    graph = wide(widths, filters, 90)
+    assert splits(graph, "4x8") == ([1] if filters > 1 else [])
+    check_model(run_passes(graph), MACHINES["4x8"])
+    check_rtl(build_of(graph, "4x8"), "stalls", filters)
+    build = build_of(graph, "4x8")
+    assert (
+        simulate(build, inputs_of(build.graph, 1), "default", 1).cycles
+        == count_cycles(build.program, build.config).cycles
+    )
 
 
 @pytest.mark.parametrize("machine", ["3x5_dyadic", "4x4_fixed"])

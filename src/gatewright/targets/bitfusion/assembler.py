@@ -45,7 +45,7 @@ def word_bytes(state: State) -> int:
 
 def word_weights(state: State) -> int:
     """Bytes of a word's weights for a tile of filters."""
-    chunks = -(-state["slot"] // (1 if state["split"] else chunk_steps(state["input"] % SIGNED)))
+    chunks = -(-state["slot"] // chunk_steps(state["input"] % SIGNED, split=bool(state["split"])))
     return chunks * state["tile_columns"] * chunk_bytes(state["weight"] % SIGNED)
 
 

@@ -214,11 +214,11 @@ def _filter_tiles(job: Job, widths: tuple[int, int], slots: Slots, how: tuple[in
         return FilterTiles(job.filters, len(job.weights), 1, config.columns)
     words = job.taps.rows * job.taps.segments * slots.words
     pixels = job.rows.count * job.row_pixels * job.pool_count
-    may_split = config.composable and pixels == 1 and widths[1] <= 8
+    may_split = config.composable and pixels == 1
     group = group_of(output_width)[0]
 
     def cycles(tiles: FilterTiles) -> tuple[float, int, int]:
-        chunks = -(-slots.steps // (1 if tiles.rows > 1 else chunk_steps(widths[0])))
+        chunks = -(-slots.steps // chunk_steps(widths[0], split=tiles.rows > 1))
         loaded = tiles.count * words * chunks * tiles.columns * chunk_bytes(widths[1]) / config.bus_bytes
         computed = tiles.count * max(words * slots.steps, drain_cycles(config.array()))
         return max(loaded, computed), computed, tiles.rows

@@ -4,8 +4,8 @@ Inputs are packed as `ir.packing` says, a pixel's channels one after the other.
 
 A unit takes `lanes` bytes of inputs a step: one with 8-bit weights, two with 4-bit, four with 2-bit ones. Weights come
 in *chunks* of `4 * lanes` weights, four bytes a column, of which a unit uses a part in each of `chunk_steps` steps.
-Or, where a chunk is *split*, its parts belong to different filters, and `split_parts` rows use one each, in the same
-step.
+Or, where a chunk is *split*, its parts belong to different filters, and `split_parts` rows use one each at the same
+time.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ def lanes_of(weight_width: int) -> int:
     return 8 // promoted(weight_width)
 
 
-def chunk_steps(input_width: int) -> int:
-    """Steps that a chunk of weights lasts."""
-    return {16: 8, 8: 4, 6: 3, 4: 2, 2: 1}[input_width]
+def chunk_steps(input_width: int, *, split: bool = False) -> int:
+    """Steps that a chunk of weights lasts, for one filter or split among as many as it can be."""
+    steps = {16: 8, 8: 4, 6: 3, 4: 2, 2: 1}[input_width]
+    return steps // split_parts(input_width) if split else steps
 
 
 def split_parts(input_width: int) -> int:
     """Filters that a chunk can be split among; 1: parts of a chunk hang together, or one step uses all of it."""
-    return {8: 4, 4: 2}.get(input_width, 1)
+    return {16: 4, 8: 4, 4: 2}.get(input_width, 1)
 
 
 def chunk_bytes(weight_width: int) -> int:
@@ -94,26 +95,26 @@ def unchunk(chunks: np.ndarray, input_width: int, weight_width: int, *, signed: 
 
 
 def split_weights(weights: np.ndarray, input_width: int, weight_width: int) -> np.ndarray:
-    """Weights [.., parts, depth] of filters that share chunks, as chunks [.., steps, chunk_bytes], one for each step.
+    """Weights [.., parts, depth] of filters that share chunks, as chunks [.., chunks, chunk_bytes].
 
     There may be fewer parts than `split_parts`; the others are 0.
     """
     *outer, parts, depth = weights.shape
     fields = 4 * lanes_of(weight_width) // split_parts(input_width)  # of a part
-    steps = -(-depth // fields)
-    whole = np.zeros((*outer, split_parts(input_width), steps * fields), np.int64)
+    chunks = -(-depth // fields)
+    whole = np.zeros((*outer, split_parts(input_width), chunks * fields), np.int64)
     whole[..., :parts, :depth] = weights
     order = _chunk_order(input_width, weight_width)[:fields]
-    placed = whole.reshape(*outer, -1, steps, fields)[..., order].swapaxes(-2, -3)
-    return pack(placed.reshape(*outer, steps, -1), weight_width)
+    placed = whole.reshape(*outer, -1, chunks, fields)[..., order].swapaxes(-2, -3)
+    return pack(placed.reshape(*outer, chunks, -1), weight_width)
 
 
 def unsplit(chunks: np.ndarray, input_width: int, weight_width: int, *, signed: bool) -> np.ndarray:
-    """Inverse of `split_weights`: weights [.., split_parts, steps * fields of a part], int64."""
-    *outer, steps, _ = chunks.shape
+    """Inverse of `split_weights`: weights [.., split_parts, chunks * fields of a part], int64."""
+    *outer, count, _ = chunks.shape
     parts = split_parts(input_width)
     fields = unpack(chunks, weight_width, 4 * lanes_of(weight_width), signed=signed)
-    placed = fields.reshape(*outer, steps, parts, -1).swapaxes(-2, -3)
+    placed = fields.reshape(*outer, count, parts, -1).swapaxes(-2, -3)
     weights = np.empty_like(placed)
     weights[..., _chunk_order(input_width, weight_width)[: placed.shape[-1]]] = placed
     return weights.reshape(*outer, parts, -1)

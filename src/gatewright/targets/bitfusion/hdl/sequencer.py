@@ -166,7 +166,7 @@ class FusionSequencer(wiring.Component):
         with m.If(two_bytes):
             m.d.comb += last_step.eq(chunk_steps(16) - 1)
         with m.If(state.split):
-            m.d.comb += last_step.eq(0)
+            m.d.comb += last_step.eq(Mux(two_bytes, chunk_steps(16, split=True) - 1, 0))
         m.d.comb += [
             chunk_end.eq(step & ((chunk == last_step) | slot_end)),
             following.eq(address + size),
