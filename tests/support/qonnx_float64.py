@@ -57,6 +57,19 @@ def _quant(operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.nda
     return (steps - zero) * scale
 
 
+def _trunc(operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray:
+    x, scale, zero, bits, *result_scale, result_bits = operands
+    shift = np.round(np.log2(result_scale[0] / scale)) if result_scale else bits - result_bits
+    steps = np.round(x / scale + zero) / 2.0**shift
+    if result_scale:
+        signed, narrow = attributes.get("signed", 1), attributes.get("narrow", 0)
+        least = (-(2.0 ** (result_bits - 1)) + narrow) if signed else 0.0
+        most = 2.0 ** (result_bits - 1) - 1 if signed else 2.0**result_bits - 1 - narrow
+        steps = np.minimum(np.maximum(steps, least), most)
+    rounded = ROUNDING[attributes.get("rounding_mode", b"FLOOR").decode().upper()](steps)
+    return (rounded - zero / 2.0**shift) * result_scale[0] if result_scale else (rounded - zero) * scale
+
+
 def _bipolar(operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray:
     return np.where(operands[0] >= 0, 1.0, -1.0) * operands[1]
 
@@ -120,6 +133,7 @@ OPERATORS: dict[str, Callable[[Any, dict[str, Any]], np.ndarray]] = {
     "Quant": _quant,
     "IntQuant": _quant,
     "BipolarQuant": _bipolar,
+    "Trunc": _trunc,
     "MultiThreshold": _multi_threshold,
     "BatchNormalization": _batch_normalization,
     "Conv": _conv,

@@ -9,6 +9,7 @@ from onnx.helper import get_attribute_value
 
 from gatewright.errors import ModelError
 from gatewright.frontends.onnx.normalise import prepare
+from gatewright.frontends.onnx.ops.qonnx import QUANTISERS
 
 __all__ = ["is_qonnx", "standard_form"]
 
@@ -42,7 +43,7 @@ def standard_form(model: onnx.ModelProto, batch: int | None = None) -> onnx.Mode
 
 
 def _is_quantiser(node: onnx.NodeProto) -> bool:
-    return bool(node.domain) and node.op_type in ("Quant", "IntQuant", "BipolarQuant", "MultiThreshold")
+    return bool(node.domain) and node.op_type in QUANTISERS
 
 
 class _Writer:
@@ -59,6 +60,8 @@ class _Writer:
                 self._bipolar()
             case "MultiThreshold":
                 self._thresholds()
+            case "Trunc":
+                self._truncation()
             case _:
                 self._quant()
         self.nodes[-1].output[0] = self.node.output[0]
@@ -66,19 +69,44 @@ class _Writer:
 
     def _quant(self) -> None:
         x, scale, zero, width = self.node.input
-        bits, signed = float(self._array(width).reshape(-1)[0]), self.attributes.get("signed", 1)
-        narrow = float(bool(self.attributes.get("narrow", 0)))
-        mode = self.attributes.get("rounding_mode", b"ROUND").decode().upper()
-        if signed and bits == 1:
+        bits = self._number(width)
+        if bits == 1 and self.attributes.get("signed", 1):
             self._bipolar()
             return
-        if mode not in _ROUNDING:
-            raise ModelError(f"Quant {self.node.name!r}: rounding_mode {mode} must be one of {', '.join(_ROUNDING)}")
-        low = narrow - 2.0 ** (bits - 1) if signed else 0.0
-        high = 2.0 ** (bits - 1) - 1 if signed else 2.0**bits - 1 - narrow
+        rounding = self._rounding("ROUND")
         moved = self._add("Add", self._add("Div", x, scale), zero)
-        rounded = self._add(_ROUNDING[mode], self._add("Clip", moved, self._constant(low), self._constant(high)))
+        rounded = self._add(rounding, self._add("Clip", moved, *map(self._constant, self._legal(bits))))
         self._add("Mul", self._add("Sub", rounded, zero), scale)
+
+    def _truncation(self) -> None:
+        """Version 1 has one scale; version 2 also that of the result, and bounds."""
+        x, scale, zero, width, *result_scale, result_width = self.node.input
+        fine, point, bits, result_bits = (self._number(name) for name in (scale, zero, width, result_width))
+        coarse = self._number(result_scale[0]) if result_scale else fine
+        shift = float(np.round(np.log2(coarse / fine))) if result_scale else bits - result_bits
+        steps = self._add("Round", self._add("Add", self._add("Div", x, scale), zero))
+        moved = self._add("Div", steps, self._constant(2.0**shift))
+        if result_scale:
+            moved = self._add("Clip", moved, *map(self._constant, self._legal(result_bits)))
+        rounded = self._add(self._rounding("FLOOR"), moved)
+        result_point = point / 2.0**shift if result_scale else point
+        self._add("Mul", self._add("Sub", rounded, self._constant(result_point)), self._constant(coarse))
+
+    def _legal(self, bits: float) -> tuple[float, float]:
+        """The integers of a width."""
+        signed, narrow = self.attributes.get("signed", 1), float(bool(self.attributes.get("narrow", 0)))
+        low = narrow - 2.0 ** (bits - 1) if signed else 0.0
+        return low, 2.0 ** (bits - 1) - 1 if signed else 2.0**bits - 1 - narrow
+
+    def _rounding(self, default: str) -> str:
+        mode = self.attributes.get("rounding_mode", default.encode()).decode().upper()
+        if mode not in _ROUNDING:
+            what = f"{self.node.op_type} {self.node.name!r}"
+            raise ModelError(f"{what}: rounding_mode {mode} must be one of {', '.join(_ROUNDING)}")
+        return _ROUNDING[mode]
+
+    def _number(self, name: str) -> float:
+        return float(self._array(name).reshape(-1)[0])
 
     def _bipolar(self) -> None:
         x, scale = self.node.input[:2]

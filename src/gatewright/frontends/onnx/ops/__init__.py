@@ -5,7 +5,19 @@ from types import MappingProxyType
 
 from gatewright.frontends.onnx import qdq
 from gatewright.frontends.onnx.call import Call, Known
-from gatewright.frontends.onnx.ops import arithmetic, function, host, mac, move, part, pool, qonnx, qoperator, resize
+from gatewright.frontends.onnx.ops import (
+    arithmetic,
+    function,
+    host,
+    mac,
+    move,
+    part,
+    pool,
+    qonnx,
+    qoperator,
+    resize,
+    truncation,
+)
 
 __all__ = ["OPERATORS", "Handler", "support_table"]
 
@@ -69,6 +81,7 @@ OPERATORS: Mapping[str, Handler] = MappingProxyType(
         "Split": part.split,
         "Squeeze": move.squeeze,
         "Sub": arithmetic.subtract,
+        "Trunc": truncation.trunc,
         "Transpose": move.transpose,
         "Unsqueeze": move.unsqueeze,
         "Upsample": resize.upsample,

@@ -9,7 +9,7 @@ from gatewright.frontends.onnx.context import Unsupported
 from gatewright.frontends.onnx.ops.function import elementwise, same_integer
 from gatewright.frontends.onnx.ops.mac import channel_constant, with_bias
 from gatewright.frontends.onnx.products import IntegerSum, Product
-from gatewright.frontends.onnx.sums import FloatInput, Sum
+from gatewright.frontends.onnx.sums import FloatInput, Mean, Sum
 from gatewright.frontends.onnx.values import Bounds, Constant, Deferred, QuantisedConstant, Real, Scaled
 
 __all__ = ["add", "divide", "multiply", "scaled_by", "subtract", "sum_of"]
@@ -96,6 +96,8 @@ def _times(call: Call, x: Known, factor: np.ndarray) -> Known:
             return x.map(lambda source: _times(call, source, factor))
         case Scaled() if factor.size == 1 and factor.flat[0] > 0:
             return scaled_by(x, float(factor.flat[0]))
+        case Mean() if factor.size == 1 and factor.flat[0] > 0 and x.bounds.free:  # a sum, written as mean times size
+            return replace(x, x=scaled_by(x.x, float(factor.flat[0])))
         case Real() if factor.size == 1:
             return elementwise(call)
     raise Unsupported(

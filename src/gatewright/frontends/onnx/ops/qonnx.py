@@ -14,7 +14,7 @@ from gatewright.ir import IntType, Rounding
 
 __all__ = ["QUANTISERS", "bipolar_quant", "multi_threshold", "quant"]
 
-QUANTISERS = ("Quant", "IntQuant", "BipolarQuant", "MultiThreshold")
+QUANTISERS = ("Quant", "IntQuant", "BipolarQuant", "MultiThreshold", "Trunc")
 _MOST_BITS = 16
 _BIPOLAR = IntType(2)  # -1 and 1: no type of one bit holds them
 
