@@ -38,7 +38,7 @@ def test_one_output_alone_and_as_a_method():
 
 def test_keywords_replace_variables():
     _, w, y = network()
-    assert ng.eval([y], x=[1, 1, 1, 1], w=np.ones((3, 4), int), other=3)[0].tolist() == [[4, 4, 4]]
+    assert ng.eval([y], x=[1, 1, 1, 1], w=np.ones((3, 4), int))[0].tolist() == [[4, 4, 4]]
     assert w.value[2, 3] == 11
 
 

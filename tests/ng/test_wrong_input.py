@@ -135,3 +135,36 @@ def test_simulations() -> None:
                 simulation.write32(address, 0)  # type: ignore[arg-type]
         with pytest.raises(ArgumentError, match=r"value of a register must be a whole number of 0\.\.4294967295"):
             simulation.write32(128, -1)
+
+
+def network() -> ng.conv2d:
+    y = conv(name="y")
+    y.args[0].set_value(np.ones((1, 4, 4, 2), np.int64))
+    return y
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ng.eval([network()], z=3), r"keywords must be names of tensors \(w, x\), not 'z'"),
+        (lambda: network().eval(y=3), r"keywords must be names of tensors \(w, x\), not 'y'"),
+        (lambda: ng.simulate([network()], image=3), r"keywords must be names of tensors \(w, x\), not 'image'"),
+        (
+            lambda: ng.quantize([network()], {"x": 1.0, "X": 1.0}),
+            r"keys of input_scale_factors must be names of tensors \(x\), not 'X'",
+        ),
+        (
+            lambda: ng.quantize([network()], {"x": 1.0}, input_means={"w": 0.0}),
+            r"keys of input_means must be names of tensors \(x\), not 'w'",
+        ),
+    ],
+)
+def test_names_that_nothing_has(call: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        call()
+
+
+def test_types_of_values_that_a_model_does_not_have() -> None:
+    lenet = Path(__file__).parents[2] / "examples" / "lenet5" / "lenet5.onnx"
+    with pytest.raises(ArgumentError, match=r"value_dtypes must name values of the model \(.*conv1.*\), not 'conv7'"):
+        ng.from_onnx(lenet, value_dtypes={"conv7": ng.int4})

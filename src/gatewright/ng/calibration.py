@@ -46,6 +46,7 @@ def quantize(
     """
     given = (input_scale_factors, input_means or {}, input_stds or {}, input_generators or {})
     samples, records = Samples(*given, num_samples), closure(as_outputs(outputs))
+    samples.expect([record for record in records if isinstance(record, placeholder)])
     for source in sources(records):
         source.quantise(samples)
     calibrator = _Calibrator(samples)

@@ -15,9 +15,9 @@ from gatewright.ng.draft import Draft, as_integers
 from gatewright.ng.dtypes import dtype_info, int32
 from gatewright.ng.errors import ArgumentError
 from gatewright.ng.records import Numeric, closure
-from gatewright.ng.storage import placeholder
+from gatewright.ng.storage import Storage, placeholder
 
-__all__ = ["Network", "as_outputs", "eval", "given", "lower"]
+__all__ = ["Network", "as_outputs", "eval", "expect_names", "given", "lower"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ def eval(objs: Numeric | Iterable[Numeric], **input_dict: Any) -> list[np.ndarra
     by name.
     """
     outputs = as_outputs(objs)
+    expect_names("keywords", input_dict, (record for record in closure(outputs) if isinstance(record, Storage)))
     network = lower(outputs, "network", input_dict)
     results = network.graph.evaluate(given(outputs, network, input_dict))
     return [results[network.values[record.object_id]].astype(np.int64) for record in outputs]
@@ -75,6 +76,14 @@ def given(outputs: Iterable[Numeric], network: Network, values: Mapping[str, Any
     """The inputs of a run by the graph's names: keywords by the placeholder's name, or the values that were set."""
     inputs = [record for record in closure(outputs) if isinstance(record, placeholder)]
     return {network.values[record.object_id]: _number(record, values) for record in inputs}
+
+
+def expect_names(what: str, given: Iterable[str], records: Iterable[Numeric]) -> None:
+    """Raise an `ArgumentError` for the first of these names that none of the records has."""
+    names = sorted({record.name for record in records if record.name})
+    for name in given:
+        if name not in names:
+            raise ArgumentError(f"{what} must be names of tensors ({', '.join(names) or 'none has one'}), not {name!r}")
 
 
 def _number(record: placeholder, values: Mapping[str, Any]) -> np.ndarray:

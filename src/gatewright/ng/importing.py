@@ -142,6 +142,7 @@ def from_onnx(
         if not isinstance(mapping, Mapping | None):
             raise ArgumentError(f"{name} must be a mapping by name, not {mapping!r}")
     model = _shaped(load_model(filename), value_shapes or {})
+    _expect_values(model, value_dtypes or {})
     if is_quantised(model):
         records = Records(import_onnx(model), _names(model), {})
     else:
@@ -170,6 +171,17 @@ def _names(model: Any) -> dict[str, str]:
     names = [output for node in model.graph.node for output in node.output]
     clean = {name: re.sub(r"[^A-Za-z0-9_.]", "_", name) for name in names}
     return {f"{clean[name]}{ending}": name for name in names for ending in ("", ".integers")}
+
+
+def _expect_values(model: Any, names: Iterable[str]) -> None:
+    """Raise an `ArgumentError` for a name that is none of the model's inputs, parameters and results."""
+    graph = model.graph
+    known = [each.name for each in (*graph.input, *graph.initializer)]
+    known += [name for node in graph.node for name in (*node.output, *node.input)]
+    for name in names:
+        if name not in known:
+            listed = ", ".join(dict.fromkeys(each for each in known if each))
+            raise ArgumentError(f"value_dtypes must name values of the model ({listed}), not {name!r}")
 
 
 def _noise(model: Any) -> dict[str, np.ndarray]:

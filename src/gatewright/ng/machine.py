@@ -19,10 +19,10 @@ from gatewright.ng.budget import machine_keys
 from gatewright.ng.config import parse_config
 from gatewright.ng.dtypes import dtype_int
 from gatewright.ng.errors import ArgumentError
-from gatewright.ng.evaluation import as_outputs, given, lower
+from gatewright.ng.evaluation import as_outputs, expect_names, given, lower
 from gatewright.ng.records import Numeric, closure
 from gatewright.ng.simulation import Simulation
-from gatewright.ng.storage import placeholder
+from gatewright.ng.storage import Storage, placeholder
 from gatewright.ng.timing import NNGEN
 from gatewright.sim import MemoryOptions
 
@@ -105,6 +105,8 @@ def simulate(
     `memory` is the simulated one: a name (`nngen`, `ideal`, `default`, `stalls`) or `ng.memory_options(...)`; what is
     random in it and what memories hold at first depends on `seed`.
     """
+    stored = (record for record in closure(as_outputs(objs)) if isinstance(record, Storage))
+    expect_names("keywords", inputs, stored)
     described = _design(objs, "simulated", config, inputs)
     records = [record for record in closure(described.outputs) if isinstance(record, placeholder)]
     if taken := sorted({record.name or "" for record in records} & set(_OPTIONS)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from gatewright.ng.draft import as_integers
 from gatewright.ng.dtypes import int32
 from gatewright.ng.errors import ArgumentError
+from gatewright.ng.evaluation import expect_names
 from gatewright.ng.shapes import clip_threshold
 from gatewright.ng.storage import placeholder
 
@@ -40,6 +41,12 @@ class Samples:
                 raise ArgumentError(f"input_{name} must be a mapping by name, not {getattr(self, name)!r}")
         if not isinstance(self.count, int) or self.count < 1:
             raise ArgumentError(f"num_samples must be at least 1, not {self.count!r}")
+
+    def expect(self, inputs: Sequence[placeholder]) -> None:
+        """Raise an `ArgumentError` where a mapping has a name that is none of these inputs'."""
+        for name in ("factors", "means", "stds", "generators"):
+            what = "scale_factors" if name == "factors" else name
+            expect_names(f"keys of input_{what}", getattr(self, name), inputs)
 
     def factor(self, record: placeholder) -> float:
         """The integer that stands for 1.0."""
