@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 from gatewright.errors import ProgramError
@@ -25,7 +25,7 @@ from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, Op
 from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, lanes_of
 
-__all__ = ["FusionEffects", "FusionStep", "State", "decode_steps", "disassemble", "filter_rows"]
+__all__ = ["FusionEffects", "FusionStep", "State", "decode_steps", "disassemble", "filter_rows", "inputs_of"]
 
 State = dict[str, int]
 
@@ -38,7 +38,7 @@ class FusionStep(Step):
         return LAYOUTS[self.opcode]
 
 
-def word_bytes(state: State) -> int:
+def word_bytes(state: Mapping[str, int]) -> int:
     """Bytes of a word of taps."""
     return state["slot"] * lanes_of(state["weight"] % SIGNED)
 
@@ -49,19 +49,19 @@ def word_weights(state: State) -> int:
     return chunks * state["tile_columns"] * chunk_bytes(state["weight"] % SIGNED)
 
 
-def tap_words(state: State) -> int:
+def tap_words(state: Mapping[str, int]) -> int:
     """Words of taps of a pixel."""
     return state["count4"] * state["count5"] * state["count6"]
 
 
-def pixel_count(state: State) -> int:
+def pixel_count(state: Mapping[str, int]) -> int:
     inner, tiles, *outer = (state[f"count{loop}"] for loop in PIXEL_LOOPS)
     if state["share"]:
         return ((tiles - 1) * state["rows"] + state["last_rows"]) * prod(outer)
     return inner * tiles * prod(outer)
 
 
-def pixel_tiles(state: State) -> tuple[int, int]:
+def pixel_tiles(state: Mapping[str, int]) -> tuple[int, int]:
     """Tiles of pixels, and the pixels of the last one."""
     if state["share"]:
         return prod(state[f"count{loop}"] for loop in PIXEL_LOOPS[1:]), state["last_rows"]
@@ -84,6 +84,7 @@ class FusionEffects(Effects):
         self.state = initial_state()
 
     def is_fence(self, step: Step) -> bool:
+        """Behind a `block-end` some tiles may be under way, none of which is read too early: see `fences`."""
         carries = step.opcode in (Operation.BLOCK, Operation.RUN)
         return carries and any(word.op == Op.BLOCK_END for word in words_of(step.fields))
 
@@ -101,7 +102,7 @@ class FusionEffects(Effects):
 
     def _run(self, flags: int) -> Iterator[Access]:
         s, config = self.state, self.fusion
-        yield from self._inputs()
+        yield from inputs_of(self.state)
         stop = s["wbuf_base"] + s[f"count{FILTER_LOOP}"] * tap_words(s) * word_weights(s)
         yield Access(Memory.WEIGHT, s["wbuf_base"], min(stop, config.wbuf_bytes), False)
         yield Access(Memory.WEIGHT, 0, stop - config.wbuf_bytes, False)  # weights wrap
@@ -130,20 +131,21 @@ class FusionEffects(Effects):
         if s["table"]:
             yield Access(Memory.TABLE, 0, 256, False)
 
-    def _inputs(self) -> Iterator[Access]:
-        """The bounding range of the bytes inside the image that the feed reads."""
-        s = self.state
-        y, x = [s["origin_row"], s["origin_row"]], [s["origin"], s["origin"]]
-        for loop in (*PIXEL_LOOPS, *TAP_LOOPS):
-            for bounds, step in ((y, s[f"dy{loop}"]), (x, s[f"dx{loop}"])):
-                bounds[step > 0] += step * (s[f"count{loop}"] - 1)
-        x[1] += word_bytes(s) - 1 + s["share"] * (s["last_rows"] // s["count0"] - 1)
-        y = [max(y[0], 0), min(y[1], s["height"] - 1)]
-        x = [max(x[0], 0), min(x[1], s["row_bytes"] - 1)]
-        if y[0] <= y[1] and x[0] <= x[1]:
-            base = s["ibuf_base"] if s["ibuf_base"] < 1 << 19 else s["ibuf_base"] - (1 << 20)
-            start, stop = (base + row * s["pitch"] + at for row, at in ((y[0], x[0]), (y[1], x[1])))
-            yield Access(Memory.ACTIVATION, start, stop + 1, False)
+
+def inputs_of(state: Mapping[str, int]) -> Iterator[Access]:
+    """The bounding range of the bytes inside the image that the feed reads."""
+    s = state
+    y, x = [s["origin_row"], s["origin_row"]], [s["origin"], s["origin"]]
+    for loop in (*PIXEL_LOOPS, *TAP_LOOPS):
+        for bounds, step in ((y, s[f"dy{loop}"]), (x, s[f"dx{loop}"])):
+            bounds[step > 0] += step * (s[f"count{loop}"] - 1)
+    x[1] += word_bytes(s) - 1 + s["share"] * (s["last_rows"] // s["count0"] - 1)
+    y = [max(y[0], 0), min(y[1], s["height"] - 1)]
+    x = [max(x[0], 0), min(x[1], s["row_bytes"] - 1)]
+    if y[0] <= y[1] and x[0] <= x[1]:
+        base = s["ibuf_base"] if s["ibuf_base"] < 1 << 19 else s["ibuf_base"] - (1 << 20)
+        start, stop = (base + row * s["pitch"] + at for row, at in ((y[0], x[0]), (y[1], x[1])))
+        yield Access(Memory.ACTIVATION, start, stop + 1, False)
 
 
 def decode_steps(code: bytes) -> list[Step]:

@@ -1,7 +1,8 @@
 """Blocks on the machine: the state that Fusion-ISA words set, and the shell's instructions that carry them.
 
 The core holds a *state*: every register, loop and stride. Words change it; `compute` starts the array on what it says;
-`block-end` has the next `compute` wait until all results before it are written. Loops 0..3 visit pixels, 4..6 the taps
+`block-end` has the next `compute` wait until all results before it are written, but for those of as many of the latest
+tiles as it says; the order of what that `compute` reads is proved (`fences`). Loops 0..3 visit pixels, 4..6 the taps
 of a pixel (words of a run, runs, rows of the kernel), loop 7 the filter tiles, each innermost first. A tile takes the
 next `rows` pixels. With `share`, loop 0 visits the one or two rows of the image whose pixels a tile takes in turn, and
 loop 1 the first pixels of tiles: the others of a tile lie `share` bytes apart behind them, and the loop's last tile has
@@ -145,7 +146,7 @@ POST_FIELDS = frozenset(
     for name in (register.name for register in Register)
     if Register[name] >= Register.ROUNDING or Register[name] in (Register.OUTPUT, Register.RESIDUAL)
 )
-"""Fields that the post unit works with: a change waits until it has written all results."""
+"""Fields that the post unit works with, which has its own: see `bitfusion.timing`."""
 
 _FIELDS = {place: name for name, (_, place) in STATE.items()}
 _LEVEL_OF = {loop: level for level, loop in enumerate((FILTER_LOOP, *reversed(PIXEL_LOOPS), *reversed(TAP_LOOPS)))}

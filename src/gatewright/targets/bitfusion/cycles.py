@@ -16,6 +16,7 @@ from gatewright.targets.array.timing import (
     START_CYCLES,
     completion_cycles,
     drain_cycles,
+    drain_delay,
 )
 from gatewright.targets.bitfusion.assembler import decode_steps, pixel_tiles, tap_words
 from gatewright.targets.bitfusion.blocks import (
@@ -29,6 +30,7 @@ from gatewright.targets.bitfusion.blocks import (
 )
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import Op
+from gatewright.targets.bitfusion.timing import MOST_UNDER_WAY, switch_cycles, written_cycles
 
 __all__ = ["CycleCount", "count_cycles"]
 
@@ -53,8 +55,11 @@ class _Core:
         self.state = initial_state()
         self.free = 0  # first cycle in which the decoder takes an instruction
         self.idle = 0  # first cycle in which the feed takes a `compute`
-        self.fenced = False
-        self.tile_end = -drain_cycles(self.array)
+        self.fence: int | None = None  # tiles that may be under way behind a `block-end`
+        self.changed = False
+        self.switched = 0  # first cycle in which other settings of the post unit may wait
+        self.tile_end = -switch_cycles(self.array)
+        self.ends: deque[int] = deque([self.tile_end] * (MOST_UNDER_WAY + 1), MOST_UNDER_WAY + 1)
         self.completed: deque[int] = deque([-1] * COMPUTES_IN_FLIGHT, COMPUTES_IN_FLIGHT)
         self.busy = self.draining = 0
 
@@ -65,15 +70,28 @@ class _Core:
             for word in words_of(command.fields):
                 now += 1
                 if word.op == Op.COMPUTE:
-                    now = max(now, self.idle, self.completed[0] + 1, self.completed[-1] + 1 if self.fenced else 0)
-                    self.fenced = False
+                    now = max(now, self.idle, self.completed[0] + 1, self._after_changes())
                     done = self._compute(now, word.immediate)
                     model.time.call(done - model.time.now, lambda: model.complete(Queue.COMPUTE))
                     for taken in self._ports(word.immediate):
                         model.take(taken)
-                elif word.op == Op.BLOCK_END or apply(self.state, word) in POST_FIELDS:
-                    self.fenced = True
+                elif word.op == Op.BLOCK_END:
+                    self.fence = word.immediate
+                elif apply(self.state, word) in POST_FIELDS:
+                    self.changed = True
             self.free = now
+
+    @property
+    def _opens(self) -> bool:
+        """Whether the next `compute` brings settings of the post unit."""
+        return self.changed or self.fence is not None
+
+    def _after_changes(self) -> int:
+        """First cycle in which a `compute` may start after a `block-end`, and with settings of its own."""
+        written = 0
+        if self.fence is not None:
+            written = min(self.completed[-1], self.ends[-1 - self.fence] + written_cycles(self.array)) + 1
+        return max(written, self.switched if self._opens else 0)
 
     def _compute(self, now: int, flags: int) -> int:
         """The cycle in which a `compute` that starts now reports its completion."""
@@ -82,9 +100,13 @@ class _Core:
         tiles, rows = pixel_tiles(s)
         count = tiles * s[f"count{FILTER_LOOP}"]
         unhindered = now + START_CYCLES + steps - 1
-        first = max(unhindered, self.tile_end + drain_cycles(array))
+        first = max(unhindered, self.tile_end + (switch_cycles(array) if self._opens else drain_cycles(array)))
         distance = max(steps, drain_cycles(array))
         self.tile_end = first + (count - 1) * distance
+        self.ends.extend(self.tile_end - tile * distance for tile in reversed(range(min(count, MOST_UNDER_WAY + 1))))
+        if self._opens:
+            self.switched = first + drain_delay(array)
+        self.fence, self.changed = None, False
         self.busy += count * steps
         self.draining += first - unhindered + (count - 1) * (distance - steps)
         self.idle = self.tile_end + NEXT_CYCLES

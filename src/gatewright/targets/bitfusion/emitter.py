@@ -11,6 +11,7 @@ import numpy as np
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.ir.packing import packed_bytes
+from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import settable_bytes
 from gatewright.targets.array.isa import ROUNDING_CODES
 from gatewright.targets.array.job import Level
@@ -33,8 +34,10 @@ from gatewright.targets.bitfusion.blocks import (
     carried,
     changes,
     initial_state,
+    words_of,
 )
 from gatewright.targets.bitfusion.config import FusionConfig
+from gatewright.targets.bitfusion.fences import UnderWay
 from gatewright.targets.bitfusion.isa import SIGNED, TOP, Fusion, Op
 from gatewright.targets.bitfusion.job import FusionJob
 from gatewright.targets.bitfusion.slots import arranged
@@ -47,6 +50,7 @@ from gatewright.targets.bitfusion.tiling import (
     tile_output,
     word_blocks,
 )
+from gatewright.targets.bitfusion.timing import MOST_UNDER_WAY
 
 __all__ = ["FusionEmitter"]
 
@@ -96,12 +100,15 @@ class FusionEmitter(Writer):
         self.state = initial_state()
         self._weights = Ring(config.wbuf_bytes, max(config.bus_bytes, _LINE), wrap=True)
         self._words: list[Fusion] = []
+        self._fence: tuple[Step, int] | None = None  # where the last `block-end` is
+        self._under_way = UnderWay(self.config)
         self._turn = 0
 
     def layer(self, index: int, jobs: list[FusionJob], plan: LayerPlan) -> None:
         """Emit a layer; its last instruction records the cycle it completes at stamp `index`."""
         if index:
-            self._words.append(Fusion(Op.BLOCK_END))
+            self._words.append(Fusion(Op.BLOCK_END, 0, 0, MOST_UNDER_WAY))
+            self._under_way.fence()
         self.loaded = dict.fromkeys(plan.load, 0)
         self._residual_loaded = not plan.load_residual
         for number, job in enumerate(jobs):
@@ -485,3 +492,14 @@ class FusionEmitter(Writer):
         for start, stop in pairwise(cuts):
             opcode = Operation.RUN if stop == len(words) else Operation.BLOCK
             self.steps.append(FusionStep(opcode, carried(words[start:stop])))
+            ends = [place for place, word in enumerate(words[start:stop]) if word.op == Op.BLOCK_END]
+            if ends:
+                self._fence = self.steps[-1], ends[-1]
+        self._leave(self._under_way.begins(self.state, flags))
+
+    def _leave(self, tiles: int) -> None:
+        """Let the last `block-end` leave no more tiles under way."""
+        if self._fence:
+            step, place = self._fence
+            word = words_of(step.fields)[place]
+            step.fields[f"word{place}"] = replace(word, immediate=min(word.immediate, tiles)).word()

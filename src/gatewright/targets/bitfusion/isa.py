@@ -15,10 +15,11 @@ A word is [31:28] opcode, [27:21] spec, [20:16] loop id, [15:0] immediate:
     rd-buf    likewise
     wr-buf    likewise
     compute   spec: 0             loop: likewise                            immediate: cycles
-    block-end spec: 0             loop: 0                                   immediate: 0
+    block-end spec: 0             loop: 0                                   immediate: tiles under way
 
 Bit 6 of a `gen-addr`'s spec says that the immediate is the upper half of the stride. Loops are nested by level; an
-instruction of a body comes after the `loop` it belongs to, and bodies run in the order of their text.
+instruction of a body comes after the `loop` it belongs to, and bodies run in the order of their text. The results of as
+many tiles as `block-end` says need not be written when the next block computes.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ class Fusion:
     def __str__(self) -> str:
         name = _NAMES[self.op]
         if self.op == Op.BLOCK_END:
-            return name
+            return f"{name} {self.immediate}" if self.immediate else name
         if self.op == Op.SETUP:
             half = ":high" if self.loop else ""
             return f"{name} {_name(Register, self.spec)}{half}, {self.immediate}"
@@ -232,7 +233,9 @@ def _parse_line(text: str) -> Fusion:
     name, _, rest = text.partition(" ")
     op = _OPS[name]
     parts = [part.split()[-1] for part in rest.split(",")] if rest else []
-    if len(parts) != {Op.BLOCK_END: 0, Op.SETUP: 2, Op.COMPUTE: 2}.get(op, 3):
+    if op == Op.BLOCK_END and len(parts) <= 1:
+        return Fusion(op, immediate=int(*parts))
+    if len(parts) != {Op.SETUP: 2, Op.COMPUTE: 2}.get(op, 3):
         raise ValueError
     if op == Op.SETUP:
         where, half = _parse_name(Register, parts[0])

@@ -20,6 +20,7 @@ from gatewright.targets.array.placement import LayerUse, Placement, place
 from gatewright.targets.bitfusion.assembler import FusionEffects, FusionStep
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.emitter import FusionEmitter
+from gatewright.targets.bitfusion.fences import prove_fences
 from gatewright.targets.bitfusion.formats import fused_jobs
 from gatewright.targets.bitfusion.job import FusionJob
 from gatewright.targets.bitfusion.operands import bricks_per_product, products_per_unit
@@ -65,6 +66,7 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
     steps = [*loads_ahead(emitter.steps, config), FusionStep(Opcode.END)]
     synchronise(steps, array, FusionEffects(config))
     prove(steps, array, FusionEffects(config))
+    prove_fences(steps, array)
     code = assemble(steps)
     return Program(
         name=graph.name,

@@ -20,6 +20,7 @@ from gatewright.targets.bitfusion.hdl.decoder import Decoder
 from gatewright.targets.bitfusion.hdl.feed import FusionFeed
 from gatewright.targets.bitfusion.hdl.post import LanePacker, LaneUnpacker, lane_distance
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, width_is
+from gatewright.targets.bitfusion.hdl.succession import Succession
 
 __all__ = ["FusionCore"]
 
@@ -29,8 +30,8 @@ _SIGNED_BIT = 8
 class FusionCore(wiring.Component):
     """Everything behind the shell.
 
-    A `compute` starts when the feed is idle and less than four are under way; behind a `block-end`, and behind a
-    change of what the post unit works with, when none is. The post unit's accesses to a buffer go before the DMA's.
+    A `compute` starts when the feed is idle and less than four are under way, and as `timing` says. The post unit's
+    accesses to a buffer go before the DMA's.
     """
 
     def __init__(self, config: FusionConfig) -> None:
@@ -46,7 +47,9 @@ class FusionCore(wiring.Component):
         m.submodules.array = array = self._array()
         m.submodules.drain = drain = Drain(self.array, splits=True)
         m.submodules.post = post = Post(self.array)
-        state = self._start(m, decoder, feed, drain)
+        m.submodules.succession = succession = Succession(self.array)
+        state = self._start(m, decoder, feed, drain, succession)
+        settings = succession.settings
         m.d.comb += [
             feed.state.eq(state),
             array.tap.eq(feed.tap),
@@ -61,12 +64,12 @@ class FusionCore(wiring.Component):
             self.port.computing.eq(feed.tap.valid),
             self.port.draining.eq(delayed(m, feed.draining, FEED_LATENCY, "draining")),  # as late as `computing`
         ]
-        self._settings(m, state, drain, post)
-        self._place(m, state, drain, post)
+        self._settings(m, settings, drain, post)
+        self._place(m, settings, drain, post)
         self._read_only(m, feed, drain, post)
-        data_, mask = self._results(m, state, post)
+        data_, mask = self._results(m, settings, post)
         self._inputs(m, feed, post, data_, mask)
-        self._outputs(m, state, post, data_, mask)
+        self._outputs(m, settings, post, data_, mask)
         memory = self.port.write.payload.memory
         taken = ((memory == Memory.ACTIVATION) & post.write_activation) | (
             (memory == Memory.OUTPUT) & post.write_output
@@ -81,21 +84,26 @@ class FusionCore(wiring.Component):
         rows, columns, width = parameters.rows, parameters.columns, parameters.accumulator_width
         return FusionArray(fusion_parameters(rows, columns, width, parameters.registers))
 
-    def _start(self, m: Module, decoder: Decoder, feed: FusionFeed, drain: Drain) -> data.View:
+    def _start(self, m: Module, decoder: Decoder, feed: FusionFeed, drain: Drain, succession: Succession) -> data.View:
         """Start what the decoder offers; returns the state that it works on."""
         in_flight = Signal(range(COMPUTES_IN_FLIGHT + 1))
         done = delayed(m, drain.completed, post_latency(self.array) + WRITE_LATENCY, "completed", keep_reset=True)
         state = Signal(STATE_LAYOUT, reset_less=True)
         flags = Signal(2, reset_less=True)
-        may_follow = (in_flight == 0) | ~(decoder.fenced | decoder.changed)
         command = data.View(COMPUTE, Signal(INSTRUCTION_BITS, name="command"))
         m.d.comb += [
             decoder.commands.payload.eq(self.port.commands.payload),
             decoder.commands.valid.eq(self.port.commands.valid),
             self.port.commands.ready.eq(decoder.commands.ready),
-            decoder.ready.eq(feed.idle & (in_flight != COMPUTES_IN_FLIGHT) & may_follow),
+            decoder.ready.eq(feed.idle & (in_flight != COMPUTES_IN_FLIGHT) & succession.may_follow),
             feed.start.eq(decoder.valid & decoder.ready),
             feed.flags.eq(flags),
+            feed.opening.eq(succession.opening),
+            *(getattr(succession, name).eq(getattr(decoder, name)) for name in ("fenced", "under_way", "changed")),
+            succession.nothing.eq(in_flight == 0),
+            succession.start.eq(feed.start),
+            succession.tile_end.eq(feed.tile_end),
+            succession.state.eq(state),
             drain.start.eq(feed.start),
             drain.command.eq(command.as_value()),
             command.parameter_base.eq(decoder.state.parameter_base),
@@ -111,36 +119,36 @@ class FusionCore(wiring.Component):
         m.d.sync += in_flight.eq(in_flight + feed.start - done)
         return state
 
-    def _settings(self, m: Module, state: data.View, drain: Drain, post: Post) -> None:
+    def _settings(self, m: Module, settings: data.View, drain: Drain, post: Post) -> None:
         """The shared parts' settings, by their own names."""
         others = {
-            "residual": state.add,
-            "residual_size": width_is(state.residual, 16),
-            "add_bias": Cat(state.add_bias, state.add_bias_high),
+            "residual": settings.add,
+            "residual_size": width_is(settings.residual, 16),
+            "add_bias": Cat(settings.add_bias, settings.add_bias_high),
         }
         for target in (drain.walk, post.settings):
             for name, _ in target.shape():
-                m.d.comb += target[name].eq(others[name] if name in others else state[name])
-        m.d.comb += [post.to_activation.eq(state.to_next), post.to_output.eq(state.to_obuf)]
+                m.d.comb += target[name].eq(others[name] if name in others else settings[name])
+        m.d.comb += [post.to_activation.eq(settings.to_next), post.to_output.eq(settings.to_obuf)]
 
-    def _place(self, m: Module, state: data.View, drain: Drain, post: Post) -> None:
+    def _place(self, m: Module, settings: data.View, drain: Drain, post: Post) -> None:
         """Where a lane group belongs: nearer to the pixel's first byte than with a byte a lane."""
-        width = state.output[:_SIGNED_BIT]
+        width = settings.output[:_SIGNED_BIT]
         saved = lane_distance(m, drain.group, self.config.post_lanes, width, "saved")
         m.d.comb += post.place.eq(drain.place)
         for name in ("activation", "output", "residual"):
             m.d.comb += post.place[name].eq(drain.place[name] - saved)
 
-    def _results(self, m: Module, state: data.View, post: Post) -> tuple[Value, Value]:
+    def _results(self, m: Module, settings: data.View, post: Post) -> tuple[Value, Value]:
         m.submodules.packer = packer = LanePacker(self.config.post_lanes)
         m.d.comb += [
-            packer.width.eq(state.output[:_SIGNED_BIT]),
+            packer.width.eq(settings.output[:_SIGNED_BIT]),
             packer.lane.eq(post.write_data[: 8 * self.config.post_lanes]),
             packer.mask.eq(post.write_mask[: self.config.post_lanes]),
         ]
         if self.config.result_width == 8:
             return packer.data, packer.bytes
-        wide = state.result_size != 0
+        wide = settings.result_size != 0
         return Mux(wide, post.write_data, packer.data), Mux(wide, post.write_mask, packer.bytes)
 
     def _read_only(self, m: Module, feed: FusionFeed, drain: Drain, post: Post) -> None:
@@ -181,7 +189,7 @@ class FusionCore(wiring.Component):
         ]
         self._write(m, Memory.ACTIVATION, buffer, (post.write_activation, post.activation_address, results, mask))
 
-    def _outputs(self, m: Module, state: data.View, post: Post, results: Value, mask: Value) -> None:
+    def _outputs(self, m: Module, settings: data.View, post: Post, results: Value, mask: Value) -> None:
         config, read = self.config, self.port.read
         m.submodules.outputs = buffer = ByteScratchpad(config.obuf_bytes, config.result_window)
         m.submodules.unpacker = unpacker = LaneUnpacker(config.post_lanes)
@@ -190,17 +198,17 @@ class FusionCore(wiring.Component):
             buffer.read_enable.eq(read.valid | post.residual_enable),
             buffer.read_address.eq(Mux(post.residual_enable, post.residual_address, read.payload.address)),
             self.port.read_data.eq(buffer.read_data),
-            unpacker.width.eq(state.residual[:_SIGNED_BIT]),
+            unpacker.width.eq(settings.residual[:_SIGNED_BIT]),
             unpacker.data.eq(buffer.read_data),
-            post.residual_data.eq(self._residual(state, buffer.read_data, unpacker.lane)),
+            post.residual_data.eq(self._residual(settings, buffer.read_data, unpacker.lane)),
         ]
         self._write(m, Memory.OUTPUT, buffer, (post.write_output, post.output_address, results, mask))
 
-    def _residual(self, state: data.View, read: Value, lanes: Value) -> Value:
+    def _residual(self, settings: data.View, read: Value, lanes: Value) -> Value:
         """Operands of 16 bits as they are read, narrower ones a byte a lane."""
         if self.config.result_width == 8:
             return lanes
-        return Mux(width_is(state.residual, 16), read, lanes)
+        return Mux(width_is(settings.residual, 16), read, lanes)
 
     def _write(
         self, m: Module, memory: Memory, buffer: ByteScratchpad, by_post: tuple[Value, Value, Value, Value]

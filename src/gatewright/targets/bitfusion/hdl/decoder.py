@@ -8,6 +8,7 @@ from gatewright.hdl.instruction import HEADER, INSTRUCTION_BITS
 from gatewright.targets.bitfusion.blocks import BLOCK, BLOCK_WORDS, POST_FIELDS, STATE, Operation
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT
 from gatewright.targets.bitfusion.isa import HIGH_HALF, Op
+from gatewright.targets.bitfusion.timing import MOST_UNDER_WAY
 
 __all__ = ["Decoder"]
 
@@ -18,8 +19,8 @@ class Decoder(wiring.Component):
     """A word a cycle, from the cycle after its instruction was accepted on; `compute` waits for `ready`.
 
     `state` has all that was set before. `valid` offers a `compute`, with `flags`; `fenced` says that a `block-end`
-    came since the last one, `changed` that the post unit's fields are others than those of the last one. The next
-    instruction is accepted in the cycle of the last word.
+    came since the last one, with `under_way` as its immediate, `changed` that the post unit's fields are others than
+    those of the last one. The next instruction is accepted in the cycle of the last word.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class Decoder(wiring.Component):
                 "ready": In(1),
                 "flags": Out(2),
                 "fenced": Out(1),
+                "under_way": Out(range(MOST_UNDER_WAY + 1)),
                 "changed": Out(1),
                 "busy": Out(1),
             }
@@ -65,11 +67,17 @@ class Decoder(wiring.Component):
     def _set(self, m: Module, word: data.View, takes: Value) -> None:
         state = Signal(STATE_LAYOUT)
         fenced, changed = Signal(), Signal()
-        m.d.comb += [self.state.eq(state), self.fenced.eq(fenced), self.changed.eq(changed)]
+        under_way = Signal.like(self.under_way)
+        m.d.comb += [
+            self.state.eq(state),
+            self.fenced.eq(fenced),
+            self.under_way.eq(under_way),
+            self.changed.eq(changed),
+        ]
         with m.If(takes & (word.op == Op.COMPUTE)):
             m.d.sync += [fenced.eq(0), changed.eq(0)]
         with m.If(takes & (word.op == Op.BLOCK_END)):
-            m.d.sync += fenced.eq(1)
+            m.d.sync += [fenced.eq(1), under_way.eq(word.immediate)]
         for name, (shape, place) in STATE.items():
             field = state[name]
             is_high = word.loop[0] if place.op == Op.SETUP else (place.op == Op.GEN_ADDR) & word.spec[6]

@@ -12,6 +12,7 @@ from gatewright.targets.bitfusion.hdl.loops import LoopNest
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, STEP_INFO, pair_of, width_is
 from gatewright.targets.bitfusion.hdl.unit import InputCode
 from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps
+from gatewright.targets.bitfusion.timing import switch_cycles
 
 __all__ = ["STEP", "FusionSequencer"]
 
@@ -50,6 +51,7 @@ class FusionSequencer(wiring.Component):
                 "state": In(STATE_LAYOUT),
                 "flags": In(2),  # of the `compute`; holds from the cycle after `start` on, as `state` does
                 "start": In(1),
+                "opening": In(1),  # the next tile is the first one with other settings of the post unit
                 "idle": Out(1),
                 "step": Out(STEP),
                 "tile": Out(TILE),
@@ -112,13 +114,15 @@ class FusionSequencer(wiring.Component):
 
     def _too_early(self, m: Module) -> Value:
         """Whether a tile whose last slot starts now would end while results of the one before it are in its way."""
-        wait = drain_cycles(self.config.array())
-        left = Signal(range(wait + 1))
+        array = self.config.array()
+        wait = switch_cycles(array)
+        later = Mux(self.opening, 0, wait - drain_cycles(array))
+        left = Signal(range(wait + 1))  # of the longer one of both distances
         with m.If(self.tile_end):
             m.d.sync += left.eq(wait)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
-        return left > self.state.slot
+        return left > self.state.slot + later
 
     def _tiles(self, m: Module, pixels: LoopNest, may_take: Value) -> None:
         """Count the pixels of the tile, and note when they were the last ones."""

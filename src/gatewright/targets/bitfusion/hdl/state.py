@@ -3,12 +3,15 @@
 from amaranth.hdl import *
 from amaranth.lib import data
 
-from gatewright.targets.bitfusion.blocks import STATE
+from gatewright.targets.bitfusion.blocks import POST_FIELDS, STATE
 from gatewright.targets.bitfusion.hdl.unit import PAIR, InputCode, WeightCode
 
-__all__ = ["STATE_LAYOUT", "STEP_INFO", "pair_of", "width_is"]
+__all__ = ["POST_LAYOUT", "STATE_LAYOUT", "STEP_INFO", "pair_of", "width_is"]
 
 STATE_LAYOUT = data.StructLayout({name: shape for name, (shape, _) in STATE.items()})
+
+POST_LAYOUT = data.StructLayout({name: STATE[name][0] for name in STATE if name in POST_FIELDS})
+"""What the post unit has settings of its own for."""
 
 STEP_INFO = data.StructLayout(
     {
