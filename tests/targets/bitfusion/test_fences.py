@@ -66,7 +66,7 @@ def test_fences_that_leave_tiles_under_way_save_cycles(monkeypatch):
     fewer = count_cycles(lower(graph, CONFIG), CONFIG).cycles
     monkeypatch.setattr(UnderWay, "begins", lambda *_: 0)
     saved = count_cycles(lower(graph, CONFIG), CONFIG).cycles - fewer
-    assert 0.7 <= saved / (3 * written_cycles(CONFIG.array())) <= 1
+    assert 0.6 <= saved / (3 * written_cycles(CONFIG.array())) <= 1
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 15])

@@ -13,7 +13,7 @@ starts `drain_delay` or more after the end of that tile.
 from __future__ import annotations
 
 from gatewright.targets.array.config import ArrayConfig
-from gatewright.targets.array.timing import completion_cycles, drain_delay
+from gatewright.targets.array.timing import completion_cycles, drain_cycles, drain_delay
 
 __all__ = ["MOST_UNDER_WAY", "switch_cycles", "written_cycles"]
 
@@ -28,4 +28,4 @@ def written_cycles(config: ArrayConfig) -> int:
 
 def switch_cycles(config: ArrayConfig) -> int:
     """Between the ends of two tiles such that one's results are written when the other's begin to leave the array."""
-    return written_cycles(config) - drain_delay(config) + 1
+    return max(written_cycles(config) - drain_delay(config) + 1, drain_cycles(config))
