@@ -13,8 +13,6 @@ from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.ir.packing import packed_bytes
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import settable_bytes
-from gatewright.targets.array.isa import ROUNDING_CODES
-from gatewright.targets.array.job import Level
 from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.operands import parameter_table
 from gatewright.targets.array.placement import LayerPlan, Span
@@ -28,7 +26,6 @@ from gatewright.targets.bitfusion.blocks import (
     FIRST,
     LAST,
     PIXEL_LOOPS,
-    TAP_LOOPS,
     Operation,
     apply,
     carried,
@@ -38,9 +35,17 @@ from gatewright.targets.bitfusion.blocks import (
 )
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.fences import UnderWay
-from gatewright.targets.bitfusion.isa import SIGNED, TOP, Fusion, Op
+from gatewright.targets.bitfusion.fields import (
+    Source,
+    Target,
+    pixel_fields,
+    post_fields,
+    result_fields,
+    row_pixels,
+    tap_fields,
+)
+from gatewright.targets.bitfusion.isa import TOP, Fusion, Op
 from gatewright.targets.bitfusion.job import FusionJob
-from gatewright.targets.bitfusion.slots import arranged
 from gatewright.targets.bitfusion.tiling import (
     WordBlock,
     band_words,
@@ -60,17 +65,6 @@ _FREED = 8  # parts, about, in which weights are freed that leave no room for a 
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where the feed finds a tile's image: `base` of row `y`, byte `x`."""
-
-    base: int
-    y: int
-    x: int
-    height: int
-    row_bytes: int
-
-
-@dataclass(frozen=True)
 class _Turn:
     """One `compute` over a tile of filters: its pixels, words of taps, address of the first parameters, flags."""
 
@@ -78,17 +72,6 @@ class _Turn:
     words: WordBlock
     parameters: int
     flags: int
-
-
-@dataclass(frozen=True)
-class _Target:
-    """Where the post unit writes a tile: absolute addresses of its first byte, and the strides."""
-
-    following: int | None
-    output: int | None
-    residual: int
-    pixel_bytes: int
-    row_bytes: int
 
 
 class FusionEmitter(Writer):
@@ -173,7 +156,7 @@ class FusionEmitter(Writer):
         if job.shape.tail.table is not None:
             self.load_table(job.shape.tail.table.astype(np.int8).tobytes())
         source, target = self._source(job, tile, plan), self._target(job, tile, plan)
-        self._change(self._post_fields(job, tile, target))
+        self._change(post_fields(job, tile, target, self.fusion.result_width))
         for number, block in enumerate(blocks):
             for place, part in enumerate(parts):
                 if number or place:
@@ -201,7 +184,7 @@ class FusionEmitter(Writer):
         flags = [FIRST * (place == 0) | LAST * (place == len(parts) - 1) for place in range(len(parts))]
         return [replace(turn, words=part, flags=flag) for part, flag in zip(parts, flags, strict=True)]
 
-    def _source(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> _Source:
+    def _source(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> Source:
         image, part = job.shape.image, extent(job.shape, tile)
         place = self.memory.get(image.value)
         if image.value in plan.activation:
@@ -209,7 +192,7 @@ class FusionEmitter(Writer):
             if image.value in self.loaded and place is not None:
                 stop = tile.image * image.image_bytes + part.y_stop * image.row_bytes
                 self.load_rest(Memory.ACTIVATION, image.value, base, stop)
-            return _Source(base + tile.image * image.image_bytes, 0, 0, image.height, image.row_bytes)
+            return Source(base + tile.image * image.image_bytes, 0, 0, image.height, image.row_bytes)
         assert place is not None, image.value
         half = plan.stream.size // 2
         base = plan.stream.start + (half if self._turn and part.size <= half else 0)
@@ -217,7 +200,7 @@ class FusionEmitter(Writer):
             offset = place.offset + tile.image * image.image_bytes + part.y * image.row_bytes + part.x
             nest = (part.rows, image.row_bytes)
             self.load(Memory.ACTIVATION, Place(place.region, offset), base, part.row_bytes, nest)
-        return _Source(base, part.y, part.x, part.rows, part.row_bytes)
+        return Source(base, part.y, part.x, part.rows, part.row_bytes)
 
     def _offset(self, job: FusionJob, tile: Tile) -> int:
         """Of a tile's first byte in the value it belongs to."""
@@ -230,7 +213,7 @@ class FusionEmitter(Writer):
     def _place_of(self, value: str, job: FusionJob, tile: Tile) -> Place:
         return self.memory[value].after(self._offset(job, tile))
 
-    def _target(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> _Target:
+    def _target(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> Target:
         out, residual, offset = job.shape.output, job.shape.tail.residual, self._offset(job, tile)
         following, output = plan.activation.get(out.value), plan.output.get(out.value)
         if following is None and output is None:
@@ -239,7 +222,7 @@ class FusionEmitter(Writer):
         if residual and not self._residual_loaded:
             self.load(Memory.OUTPUT, self.memory[residual], at, self.sizes(residual))
             self._residual_loaded = True
-        return _Target(
+        return Target(
             following.start + offset if following else None,
             output.start + offset if output else None,
             at + job.shape.at_residual(offset),
@@ -247,7 +230,7 @@ class FusionEmitter(Writer):
             out.row_bytes,
         )
 
-    def _stage(self, job: FusionJob, tile: Tile, room: Span) -> _Target:
+    def _stage(self, job: FusionJob, tile: Tile, room: Span) -> Target:
         """A tile's place in the output buffer, in turn, dense; the residual operand's tile is loaded behind it."""
         residual = job.shape.tail.residual
         size = -(-tile_output(job, tile) // _LINE) * _LINE
@@ -256,12 +239,7 @@ class FusionEmitter(Writer):
         if residual:
             place = self.memory[residual].after(job.shape.at_residual(self._offset(job, tile)))
             self._move_tile(Opcode.LOAD, job, tile, place, base + size, job.shape.at_residual)
-        return _Target(None, base, base + size, job.filter_bytes, self._tile_row(job, tile) * job.filter_bytes)
-
-    @staticmethod
-    def _tile_row(job: FusionJob, tile: Tile) -> int:
-        """Pixels that a row of a tile writes."""
-        return tile.columns * job.shape.row_pixels // job.shape.columns[-1].count
+        return Target(None, base, base + size, job.filter_bytes, row_pixels(job, tile) * job.filter_bytes)
 
     def _move_tile(
         self,
@@ -274,10 +252,10 @@ class FusionEmitter(Writer):
     ) -> None:
         """Transfer a tile of the output, or of what lies like the output with `scaled` distances."""
         out = job.shape.output
-        nest = ((self._tile_row(job, tile), scaled(out.pixel_bytes)), (tile.rows, scaled(out.row_bytes)))
+        nest = ((row_pixels(job, tile), scaled(out.pixel_bytes)), (tile.rows, scaled(out.row_bytes)))
         self.transfer(opcode, Memory.OUTPUT, place, scratch, scaled(job.filter_bytes), *nest)
 
-    def _store_rows(self, job: FusionJob, tile: Tile, target: _Target) -> None:
+    def _store_rows(self, job: FusionJob, tile: Tile, target: Target) -> None:
         assert target.output is not None
         place = self._place_of(job.shape.output.value, job, tile)
         self.transfer(Opcode.STORE, Memory.OUTPUT, place, target.output, tile.rows * job.shape.output.row_bytes)
@@ -334,100 +312,11 @@ class FusionEmitter(Writer):
             apply(self.state, word)
         self._words += words
 
-    def _pixel_fields(self, job: FusionJob, tile: Tile) -> dict[str, int]:
-        shape = job.shape
-        *inner, outer = shape.columns
-        slots = job.slots
-        fields = {"rows": slots.rows, "share": slots.share}
-        if job.tiles.rows > 1:  # all rows work on one pixel
-            return (
-                fields
-                | {f"count{loop}": 1 for loop in PIXEL_LOOPS[1:]}
-                | {
-                    f"dy{PIXEL_LOOPS[0]}": 0,
-                    f"dx{PIXEL_LOOPS[0]}": 0,
-                }
-            )
-        levels = [*shape.window, *inner, Level(tile.columns, outer.dy, outer.dx)]
-        if slots.share:
-            line, adjacent, rest = arranged(levels, slots.lines)
-            each = slots.rows // slots.lines
-            tiles = -(-adjacent.count // each)
-            fields["last_rows"] = (adjacent.count - (tiles - 1) * each) * slots.lines
-            levels = [line, Level(tiles, 0, each * slots.share), *rest]
-        levels += [Level(1)] * (len(PIXEL_LOOPS) - 1 - len(levels))
-        levels.append(Level(tile.rows, shape.rows.dy, shape.rows.dx))
-        for loop, level in zip(PIXEL_LOOPS, levels, strict=True):
-            fields[f"count{loop}"] = level.count
-            if level.count > 1:
-                fields |= {f"dy{loop}": level.dy, f"dx{loop}": level.dx}
-        return fields
-
-    def _post_fields(self, job: FusionJob, tile: Tile, target: _Target) -> dict[str, int]:
-        tail, tiles = job.shape.tail, job.tiles
-        row_bytes = packed_bytes(tiles.columns, job.output_width)
-        split = tiles.rows > 1
-        count, step = (tiles.rows, row_bytes) if split else (self._tile_row(job, tile), target.pixel_bytes)
-        limit = 1 << min(self.fusion.result_width, 31)
-        fields = {
-            "output": job.output_width | SIGNED,
-            "rounding": ROUNDING_CODES[tail.rounding],
-            "zero": tail.zero,
-            "low": max(tail.low, -limit),
-            "high": min(tail.high, limit - 1),
-            "negative_shift": tail.negative_shift,
-            "add": int(tail.residual is not None),
-            "table": int(tail.table is not None),
-            "pool_count": job.shape.pool_count,
-            "to_next": int(target.following is not None),
-            "to_obuf": int(target.output is not None),
-            "out_count": count,
-            "out_step": step,
-            "out_delta": 0 if split else target.row_bytes - (count - 1) * step,
-            "filter_step": tiles.rows * row_bytes,
-            "tile_columns": tiles.columns,
-            "split": int(split),
-            "result_size": max(job.output_width // 8, 1).bit_length() - 1,
-        }
-        if tail.residual is not None:
-            names = ("mul_a", "mul_b", "add_shift", "add_zero")
-            fields |= {name: getattr(tail, name) for name in names} | {"residual": job.residual_width | SIGNED}
-            fields |= self._add_bias(tail.add_bias)
-            fields |= {"add_low": max(tail.add_low, -limit), "add_high": min(tail.add_high, limit - 1)}
-        return fields
-
-    def _add_bias(self, bias: int) -> dict[str, int]:
-        """In two registers where operands of 16 bits make it wider than a register."""
-        if self.fusion.result_width == 8:
-            return {"add_bias": bias}
-        low = bias & 0xFFFFFFFF
-        return {"add_bias": low - (low >> 31 << 32), "add_bias_high": bias >> 32}
-
-    def _tap_fields(self, job: FusionJob, part: WordBlock, source: _Source) -> dict[str, int]:
-        taps, slots = job.shape.taps, job.slots
-        word, run, row = TAP_LOOPS
-        fields = {f"count{word}": part.words, f"count{run}": part.segments, f"count{row}": part.rows}
-        if part.words > 1:
-            fields[f"dx{word}"] = slots.word_bytes
-        if part.segments > 1:
-            fields[f"dx{run}"] = taps.segment_step
-        if part.rows > 1:
-            fields[f"dy{row}"] = taps.row_step
-        return fields | {
-            "input": job.widths[0] | SIGNED,
-            "weight": min(job.widths[1], 8) | SIGNED * (job.weights_signed and (job.widths[1] <= 8 or part.high)),
-            "weight_high": int(part.high),
-            "slot": slots.steps,
-            "pad": job.pad,
-            "row_bytes": source.row_bytes,
-            "pitch": source.row_bytes,
-        }
-
     def _compute(
         self,
         job: FusionJob,
         turns: Sequence[_Turn],
-        places: tuple[_Source, _Target],
+        places: tuple[Source, Target],
         what: tuple[tuple[int, int], WordBlock],
         start: int,
     ) -> None:
@@ -458,21 +347,9 @@ class FusionEmitter(Writer):
                     fields[f"count{PIXEL_LOOPS[0]}"] = tiles.last_rows if ends and stop - first == 1 else tiles.rows
                 offset = first * tiles.rows * packed_bytes(tiles.columns, job.output_width)
                 offset += (tile.row - turns[0].band.tile.row) * target.row_bytes
-                fields |= self._result_fields(job, target, offset)
-                self._change(self._pixel_fields(job, tile) | self._tap_fields(job, mine, source) | fields)
+                fields |= result_fields(job, target, offset)
+                self._change(pixel_fields(job, tile) | tap_fields(job, mine, source) | fields)
                 self._run(turn.flags)
-
-    @staticmethod
-    def _result_fields(job: FusionJob, target: _Target, offset: int) -> dict[str, int]:
-        """Where results go, `offset` bytes behind the tile's first."""
-        fields = {}
-        if target.following is not None:
-            fields["next_base"] = target.following + offset
-        if target.output is not None:
-            fields["obuf_base"] = target.output + offset
-        if job.shape.tail.residual:
-            fields["residual_base"] = target.residual + job.shape.at_residual(offset)
-        return fields
 
     @staticmethod
     def _alike(job: FusionJob, block: tuple[int, int]) -> list[tuple[int, int]]:
