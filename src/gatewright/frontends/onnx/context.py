@@ -7,7 +7,8 @@ import numpy as np
 
 from gatewright.frontends.onnx.layout import View
 from gatewright.frontends.onnx.options import ImportOptions
-from gatewright.ir import Builder, IntType, Operator, Port, Reshape, TensorType, Transpose
+from gatewright.ir import Builder, IntType, Operator, Port, Requantise, Reshape, TensorType, Transpose
+from gatewright.ir import types as ir_types
 
 __all__ = ["Context", "Unsupported"]
 
@@ -37,6 +38,11 @@ class Context:
 
     def add(self, op: Operator, *inputs: str, name: str | None = None) -> str:
         return self.builder.add(op, *inputs, name=name)
+
+    def requantise(self, op: Requantise, value: str, mul: np.ndarray, shift: np.ndarray, name: str) -> str:
+        """Add a requantisation by these constants."""
+        factors = self.constant(mul, ir_types.U32, f"{name}.mul"), self.constant(shift, ir_types.U8, f"{name}.shift")
+        return self.add(op, value, *factors, name=name)
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What `make` returns, or returned before for the same key."""

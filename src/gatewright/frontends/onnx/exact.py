@@ -15,7 +15,6 @@ from gatewright.frontends.onnx.context import Context, Unsupported
 from gatewright.frontends.onnx.thresholds import Fit, Staircase, find_thresholds, fit, steps_alike
 from gatewright.frontends.onnx.values import Scaled, Target, multipliers
 from gatewright.ir import MAX_LUT_WIDTH, Clip, Lut, Requantise, Rounding, numerics
-from gatewright.ir import types as ir_types
 
 __all__ = ["MOST_VALUES", "ROUNDING_MODES", "ExactTarget", "Sums", "add_exact_requantise", "first_exact"]
 
@@ -76,7 +75,7 @@ class ExactTarget(Target):
             found = numerics.requantise(every - zero, mul[0], shift[0], self.zero, low, high, rounding)
             if (found == wanted).all():
                 op = Requantise(self.zero, low, high, rounding, self.dtype, x_zero=zero)
-                return _add_scaling(context, op, value, mul, shift, name)
+                return context.requantise(op, value, mul, shift, name)
         if dtype.width > MAX_LUT_WIDTH:
             raise Unsupported(f"its operand must have at most {MAX_LUT_WIDTH} bits for an exact table, not {dtype}")
         return context.add(Lut(self.dtype), value, context.constant(wanted, self.dtype, f"{name}.table"), name=name)
@@ -149,7 +148,7 @@ class Sums:
 def add_exact_requantise(context: Context, value: str, found: Fit, target: Target, name: str) -> str:
     """Add the requantisation of a sum whose bias is in the sum already."""
     op = Requantise(found.zero, target.low, target.high, found.rounding, target.dtype)
-    return _add_scaling(context, op, value, _single(found.mul), _single(found.shift), name)
+    return context.requantise(op, value, _single(found.mul), _single(found.shift), name)
 
 
 def first_exact(context: Context, alike: Callable[[int], bool], bits: int, name: str) -> int:
@@ -208,14 +207,6 @@ def _factor(factor: float, bits: int) -> tuple[int, int]:
         return (1 << bits) - 1, 0
     mul, shift = numerics.quantise_multiplier(factor, bits)
     return numerics.reduce_multiplier(mul, shift) if mul & (mul - 1) == 0 else (mul, shift)
-
-
-def _add_scaling(context: Context, op: Requantise, value: str, mul: np.ndarray, shift: np.ndarray, name: str) -> str:
-    constants = (
-        context.constant(mul, ir_types.U32, f"{name}.mul"),
-        context.constant(shift, ir_types.U8, f"{name}.shift"),
-    )
-    return context.add(op, value, *constants, name=name)
 
 
 def _single(numbers: np.ndarray) -> np.ndarray:

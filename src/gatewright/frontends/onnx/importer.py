@@ -11,6 +11,7 @@ from gatewright.frontends.onnx.call import Call, Known
 from gatewright.frontends.onnx.context import Context, Unsupported
 from gatewright.frontends.onnx.fold import evaluate_nodes
 from gatewright.frontends.onnx.inputs import import_input
+from gatewright.frontends.onnx.layout import port_order
 from gatewright.frontends.onnx.load import is_quantised
 from gatewright.frontends.onnx.normalise import prepare
 from gatewright.frontends.onnx.ops import OPERATORS
@@ -155,9 +156,8 @@ class _Walk:
         assert isinstance(root, Integer)
         axes = root.view.permutation()
         graph_value = root.view.value if axes is not None else self.context.materialise(root.view)
-        permutation = None if axes is None or list(axes) == sorted(axes) else axes
         dtype = self._model_type(value, known)
-        return graph_value, Port(name, dtype, root.shape, permutation, root.scale, root.zero, root.zero, steps)
+        return graph_value, Port(name, dtype, root.shape, port_order(axes), root.scale, root.zero, root.zero, steps)
 
     def _model_type(self, value: onnx_ir.Value, known: Known) -> str:
         computed = known.dtype if isinstance(known, Host) else None

@@ -7,7 +7,7 @@ import onnx_ir
 
 from gatewright.frontends.onnx.call import Known
 from gatewright.frontends.onnx.context import Context, Unsupported
-from gatewright.frontends.onnx.layout import View, channels_last
+from gatewright.frontends.onnx.layout import View, channels_last, port_order
 from gatewright.frontends.onnx.qdq import integer_type
 from gatewright.frontends.onnx.sums import FloatInput
 from gatewright.frontends.onnx.values import Integer
@@ -49,9 +49,9 @@ def import_input(context: Context, value: onnx_ir.Value) -> Known:
         return FloatInput(shape=shape, name=name, axes=axes, model_dtype=value.dtype.numpy().name)
     dtype, parameters = integer_type(value.dtype), _parameters(value)
     stored = TensorType(tuple(shape[axis] for axis in axes), dtype)
-    permutation = None if list(axes) == sorted(axes) else axes
-    port = Port(name, value.dtype.numpy().name, shape, permutation, parameters.scale, parameters.zero, parameters.zero)
-    return Integer(View.of(context.input(name, stored, port), shape, axes), parameters.scale, parameters.zero)
+    scale, zero = parameters.scale, parameters.zero
+    port = Port(name, value.dtype.numpy().name, shape, port_order(axes), scale, zero, zero)
+    return Integer(View.of(context.input(name, stored, port), shape, axes), scale, zero)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-__all__ = ["Factor", "View", "channels_last"]
+__all__ = ["Factor", "View", "channels_last", "port_order"]
 
 Factor = tuple[int, int]  # size, stride in elements
 
@@ -18,6 +18,11 @@ Factor = tuple[int, int]  # size, stride in elements
 def channels_last(rank: int) -> tuple[int, ...]:
     """The order of axes that takes [N, C, ...] to [N, ..., C]."""
     return (0, *range(2, rank), 1)
+
+
+def port_order(axes: Sequence[int] | None) -> tuple[int, ...] | None:
+    """The `permutation` of a port whose tensor is stored with its axes in this order; None where nothing moves."""
+    return None if axes is None or list(axes) == sorted(axes) else tuple(axes)
 
 
 @dataclass(frozen=True)

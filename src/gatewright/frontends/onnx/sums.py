@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from gatewright.frontends.onnx.context import Context, Unsupported
 from gatewright.frontends.onnx.exact import MOST_VALUES, ExactTarget, first_exact
-from gatewright.frontends.onnx.layout import View
+from gatewright.frontends.onnx.layout import View, port_order
 from gatewright.frontends.onnx.values import Bounds, Integer, Origin, Real, Scaled, Target
-from gatewright.ir import Add, AveragePool, Clip, HostStep, Lut, Port, TensorType, numerics
+from gatewright.ir import Add, AveragePool, Clip, HostStep, IntType, Lut, Port, TensorType, numerics
 from gatewright.ir.ops.lut import MAX_LUT_WIDTH
 
 __all__ = ["FloatInput", "Mean", "Sum", "Table", "Window"]
@@ -226,11 +227,7 @@ class FloatInput(Real):
         scale, steps = target.scale / self.factor, self.offset / target.scale
         if abs(steps - round(steps)) > 1e-4:
             raise Unsupported(f"the offset {self.offset:g} must be a whole number of steps of {target.scale:g}")
-        stored = TensorType(tuple(self.shape[axis] for axis in self.axes), target.dtype)
-        zero = target.zero + round(steps)
-        permutation = None if list(self.axes) == sorted(self.axes) else self.axes
-        port = Port(self.name, self.model_dtype, self.shape, permutation, scale, zero, zero)
-        value = context.input(self.name, stored, port)
+        value = self._input(context, target.dtype, scale, target.zero + round(steps))
         if bounded.low > target.dtype.min or bounded.high < target.dtype.max:
             value = context.add(Clip(bounded.low, bounded.high), value, name=name)
         return Integer(View.of(value, self.shape, self.axes), target.scale, target.zero)
@@ -239,23 +236,18 @@ class FloatInput(Real):
         """The host does to the input what the model does, and quantises; nothing is left to the machine."""
         if target.mode != "ROUND":
             raise Unsupported(f"the rounding_mode of a model input must be ROUND, not {target.mode}")
-        stored = TensorType(tuple(self.shape[axis] for axis in self.axes), target.dtype)
         head = [] if (self.factor, self.offset) == (1.0, 0.0) else [HostStep.affine([self.factor], [self.offset])]
         head += [HostStep("sign")] if target.bipolar else []
-        port = Port(
-            self.name,
-            self.model_dtype,
-            self.shape,
-            None if list(self.axes) == sorted(self.axes) else self.axes,
-            target.scale,
-            target.zero,
-            target.zero,
-            head=tuple(head),
-            low=target.low,
-            high=target.high,
-        )
-        value = context.input(self.name, stored, port)
+        bounds = {"low": target.low, "high": target.high}
+        value = self._input(context, target.dtype, target.scale, target.zero, head=tuple(head), **bounds)
         return Integer(View.of(value, self.shape, self.axes), target.scale, target.zero)
+
+    def _input(self, context: Context, dtype: IntType, scale: float, zero: int, **port: Any) -> str:
+        """The graph's input; `port` says what else the host does."""
+        stored = TensorType(tuple(self.shape[axis] for axis in self.axes), dtype)
+        order = port_order(self.axes)
+        model = Port(self.name, self.model_dtype, self.shape, order, scale, zero, zero, **port)
+        return context.input(self.name, stored, model)
 
 
 def _together(bits: int, factors: Sequence[float]) -> tuple[tuple[int, ...], int]:

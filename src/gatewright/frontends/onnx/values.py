@@ -17,7 +17,6 @@ import numpy as np
 from gatewright.frontends.onnx.context import Context, Unsupported
 from gatewright.frontends.onnx.layout import View
 from gatewright.ir import Clip, HostStep, IntType, Requantise, Rounding, numerics
-from gatewright.ir import types as ir_types
 
 __all__ = [
     "Bounds",
@@ -287,11 +286,7 @@ def add_requantise(
         negative_shift=negative_shift,
         x_zero=zero,
     )
-    operands = (
-        context.constant(mul, ir_types.U32, f"{name}.mul"),
-        context.constant(shift, ir_types.U8, f"{name}.shift"),
-    )
-    return context.add(op, value, *operands, name=name)
+    return context.requantise(op, value, mul, shift, name)
 
 
 def multipliers(context: Context, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

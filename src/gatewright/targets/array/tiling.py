@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -154,11 +155,8 @@ def _largest_height(worst: _Worst, width: int, rooms: tuple[int, int], config: A
             return False
         return not rooms[0] or worst(height, width) <= rooms[0]
 
-    low, high = 0, job.rows.count
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+    most = job.rows.count
+    return bisect_left(range(1, most + 1), True, key=lambda height: not fits(height))
 
 
 class _Worst:

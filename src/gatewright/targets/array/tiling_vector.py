@@ -6,6 +6,7 @@ last tile computes and stores after the last byte came in: the last tiles are sm
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from gatewright.errors import ConfigError
@@ -146,11 +147,8 @@ def _most_rows(pass_: VectorPass, rooms: Rooms, share: int) -> int:
             for need, room in zip(needs, (rooms.stream, rooms.stage, rooms.operand), strict=True)
         )
 
-    low, high = 0, min(pass_.rows, _MOST_ROWS)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+    most = min(pass_.rows, _MOST_ROWS)
+    return bisect_left(range(1, most + 1), True, key=lambda rows: not fits(rows))
 
 
 def _wanted_rows(pass_: VectorPass, moved: tuple[int, int], config: ArrayConfig) -> int:
