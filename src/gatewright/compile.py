@@ -34,9 +34,9 @@ def compile(
 ) -> Build:
     """Compile a model for a machine: read, quantise if need be, import, every pass, check, lower.
 
-    `config` are the machine's parameters that differ from their defaults. A model in floating point is quantised with
-    `options`, calibrated on `samples`; with a choice of widths, on those samples that the choice calibrated on. `batch`
-    is for models that leave their first dimension open.
+    `config` are the machine's parameters that differ from their defaults; some of the others may be chosen for the
+    network. A model in floating point is quantised with `options`, calibrated on `samples`; with a choice of widths, on
+    those samples that the choice calibrated on. `batch` is for models that leave their first dimension open.
     """
     machine = get_target(target) if isinstance(target, str) else target
     configuration = machine.parse_config(config or {})
@@ -49,6 +49,7 @@ def compile(
     notes: list[str] = []
     imported = _import(model, source, importing, notes)
     graph = run_passes(imported, (*PASSES, *machine.passes))
+    configuration = machine.fitted(graph, configuration, (config or {}).keys())
     machine.check(graph, configuration)
     program = machine.lower(graph, configuration)
     reference = None if isinstance(source, Graph) else standard_form(source, batch)

@@ -90,9 +90,9 @@ def test_sums_that_leave_the_network_wide(refused, tmp_path):
         ir_version=8,
     )
     onnx.save(model, tmp_path / "sums.onnx")
-    err = refused(tmp_path / "sums.onnx")
+    err = refused(tmp_path / "sums.onnx", "--set", "result_width=8")
     assert re.search(r"sums \(matmul, i\d+\[1,3\]\): .*results of 8 bits at most \(result_width\)", err)
-    gatewright.compile(tmp_path / "sums.onnx", "bitfusion", {"result_width": 32})
+    assert gatewright.compile(tmp_path / "sums.onnx", "bitfusion").config.result_width == 32
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ SMALL = {"rows": 4, "columns": 4, "post_lanes": 4, "bus_bits": 32}
         ("ibuf_bytes", SMALL, (4, 2048, 1, 1), {}),
         ("ibuf_bytes", SMALL, (8, 256, 5, 5), {"pads": [2, 2, 2, 2]}),
         ("obuf_bytes", SMALL, (2000, 4, 1, 1), {}),
-        ("wbuf_bytes", {"rows": 32, "columns": 64}, (16, 16, 5, 5), {}),
+        ("wbuf_bytes", {"rows": 32, "columns": 64}, (64, 16, 5, 5), {}),
     ],
 )
 def test_buffers_too_small_for_one_block_say_the_minimum(refused, tmp_path, name, array, weights, values):

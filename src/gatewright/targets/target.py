@@ -6,7 +6,7 @@ import ast
 import inspect
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
@@ -183,6 +183,10 @@ class Target(ABC, Generic[Config]):
                 raise ConfigError(f"{self.name} has no parameter {key!r}; it has {', '.join(known)}")
         return self.config_type(**{key: _convert(known[key], value) for key, value in values.items()})
 
+    def fitted(self, graph: Graph, config: Config, given: Collection[str]) -> Config:
+        """The configuration for this network, with parameters chosen that were not `given`; as it is where none are."""
+        return config
+
     def config_of(self, program: Program) -> Config:
         """The configuration a program was lowered for."""
         return self.parse_config(program.config)
@@ -191,13 +195,16 @@ class Target(ABC, Generic[Config]):
         """The configuration as plain values, as programs and reports carry it."""
         return asdict(config)  # type: ignore[call-overload]
 
+    def refused(self, graph: Graph, config: Config) -> list[tuple[Node, str]]:
+        """The nodes that the machine cannot run, each with the reason."""
+        reasons = [(node, self.supports.reason(node, graph, config)) for node in graph.nodes]
+        return [(node, reason) for node, reason in reasons if reason is not None]
+
     def check(self, graph: Graph, config: Config) -> None:
         """Raise one `GraphError` that lists every node the machine cannot run, with its reason."""
-        refused = []
-        for node in graph.nodes:
-            reason = self.supports.reason(node, graph, config)
-            if reason is not None:
-                refused.append(f"  {node.name} ({node.op.name}, {node.type}): {reason}")
+        refused = [
+            f"  {node.name} ({node.op.name}, {node.type}): {reason}" for node, reason in self.refused(graph, config)
+        ]
         if refused:
             count = f"{len(refused)} operator{'s' if len(refused) > 1 else ''}"
             raise GraphError("\n".join([f"{self.name} cannot run {count} of {graph.name!r}:", *refused]))

@@ -23,3 +23,10 @@ def test_pretrained_networks(name, widths, shared_models):
     assert [layer["widths"] for layer in found.report["layers"]] == widths
     assert found.report["reference"] == {"mismatch_rate": 0.0, "max_steps": 0, "top1_equal": 1.0}
     assert abs(found.report["cycles"]["rtl"] - found.report["cycles"]["model"]) <= 50
+
+
+def test_results_are_as_wide_as_a_network_needs(shared_models):
+    """The second network's output is a sum."""
+    for name, width in (("tfc_2w2a", 8), ("kwsmlp_w3a3", 16)):
+        build = gatewright.compile(shared_models / "qonnx" / f"{name}.onnx", "bitfusion")
+        assert build.config.result_width == width

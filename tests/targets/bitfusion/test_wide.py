@@ -100,6 +100,27 @@ def test_machines_that_are_too_narrow(change: dict[str, int], message: str) -> N
         BitfusionTarget().check(run_passes(graph), replace(WIDE["4x4_wide"], **change))
 
 
+@pytest.mark.parametrize(
+    ("widths", "case", "chosen"),
+    [
+        ((8, 8), "conv_basic", (8, 32)),
+        ((16, 4), "conv_basic", (16, 32)),
+        ((8, 16), "deep_sums", (8, 48)),
+        ((16, 16), "conv_basic", (16, 48)),
+    ],
+)
+def test_a_network_gets_the_widths_that_it_needs(widths: tuple[int, int], case: str, chosen: tuple[int, int]) -> None:
+    """And no others than those that were given."""
+    graph = CASES[case](NarrowMaker(case, widths))
+    names = ("result_width", "accumulator_width")
+    config = compile(graph, "bitfusion").config
+    assert tuple(getattr(config, name) for name in names) == chosen
+    for name, value, least in zip(names, chosen, (8, 32), strict=True):
+        if value != least:
+            with pytest.raises(GraphError, match=name):
+                compile(graph, "bitfusion", {name: least})
+
+
 def test_sums_of_32_bits_are_refused_where_the_accumulator_has_fewer_than_they_take() -> None:
     config = replace(FusionConfig(), accumulator_width=24)
     graph = run_passes(CASES["conv_basic"](NarrowMaker("sums", (8, 16))))

@@ -100,7 +100,7 @@ def _accumulator(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     if int(low.min()) < -limit or int(high.max()) >= limit:
         return (
             f"its sums lie within {int(low.min())}..{int(high.max())}, beyond the {config.accumulator_width} bits of "
-            f"the accumulator"
+            f"the accumulator (accumulator_width)"
         )
     return None
 

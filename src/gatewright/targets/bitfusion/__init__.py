@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -30,6 +30,17 @@ class BitfusionTarget(Target[FusionConfig]):
     supports: ClassVar[Support] = SUPPORT
     passes: ClassVar[tuple[Pass, ...]] = (narrow_sums, to_signed)
     top: ClassVar[str] = "gatewright_bitfusion"
+
+    def fitted(self, graph: Graph, config: FusionConfig, given: Collection[str]) -> FusionConfig:
+        """The least widths of results and sums with which the most of the network runs."""
+        found, fewest = config, len(self.refused(graph, config))
+        for wider in config.wider(given):
+            if not fewest:
+                break
+            left = len(self.refused(graph, wider))
+            if left < fewest:
+                found, fewest = wider, left
+        return found
 
     def lower(self, graph: Graph, config: FusionConfig) -> Program:
         return lower(graph, config)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 
 from gatewright.errors import ConfigError
 from gatewright.targets.array.config import ArrayConfig
@@ -32,11 +34,11 @@ class FusionConfig:
     composable: bool = True
     """Build fusion units; without, plain 8 x 8 multipliers, for networks that have 8 bits throughout."""
     accumulator_width: int = 32
-    """Bits of a sum; what does not fit is refused at compile time."""
+    """Bits of a sum, at most 64; a network that needs more than 32 gets 48 or 64 where this is not given."""
     multiplier_width: int = 17
     """Width of the unsigned requantisation multiplier; 0 builds a dyadic machine, which only shifts."""
     result_width: int = 8
-    """Bits of the widest result that the post unit writes, 8, 16 or 32; the array reads at most 8."""
+    """Bits of the widest result, 8, 16 or 32; a network gets what it needs where this is not given."""
     post_lanes: int = 8
     """Channels the post unit takes in one cycle."""
     ibuf_bytes: int = 128 * 1024
@@ -105,6 +107,13 @@ class FusionConfig:
     @property
     def multipliers(self) -> int:
         return self.rows * self.columns
+
+    def wider(self, given: Collection[str]) -> Iterator[FusionConfig]:
+        """Configurations with wider results and sums than this one, the narrowest first; what is `given` stays."""
+        widths = {"accumulator_width": (48, 64), "result_width": (16, 32)}
+        names = [name for name in widths if name not in given]
+        for values in product(*((getattr(self, name), *widths[name]) for name in names)):
+            yield replace(self, **dict(zip(names, values, strict=True)))
 
     def array(self) -> ArrayConfig:
         """The parts that this machine shares with the array machines, in their terms.
