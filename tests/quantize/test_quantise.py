@@ -172,3 +172,12 @@ def test_the_report_says_what_it_measured(small: onnx.ModelProto, samples: Sampl
     text = report.to_json()
     assert text["options"]["weight_bits"] == 4
     assert text["layers"][0]["agreement"]["sqnr_db"] > 30
+
+
+def test_a_network_that_only_moves_its_input(builder: type) -> None:
+    net = builder(1, 3, 8, 8)
+    model = net.model(net.node("GlobalMaxPool", "x"))
+    images = np.random.default_rng(0).normal(size=(20, 3, 8, 8)).astype(np.float32)
+    graph, report = quantise(model, images)
+    assert [node.op.name for node in graph.nodes] == ["max_pool"]
+    assert next(iter(report.outputs.values())).sqnr_db > 35

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -133,6 +134,11 @@ def _upsample(x: np.ndarray, settings: dict[str, Any], found: Sequence[np.ndarra
     return x.repeat(rows, axis=1).repeat(columns, axis=2)
 
 
+def _standardise(x: np.ndarray, settings: dict[str, Any], found: Sequence[np.ndarray]) -> np.ndarray:
+    mean, variance = found[:2] if found else (np.asarray(settings[key], np.float64) for key in ("mean", "variance"))
+    return (x - mean) / np.maximum(np.sqrt(variance), 1e-7)
+
+
 FORWARD: dict[str, Callable[..., np.ndarray]] = {
     "Activation": lambda x, settings, found: x,
     "AveragePooling2D": _average,
@@ -148,6 +154,7 @@ FORWARD: dict[str, Callable[..., np.ndarray]] = {
     "GlobalMaxPooling2D": _global(np.max),
     "LeakyReLU": lambda x, settings, found: np.where(x < 0, settings.get("negative_slope", 0.3) * x, x),
     "MaxPooling2D": _maximum,
+    "Normalization": _standardise,
     "Permute": lambda x, settings, found: x.transpose(0, *settings["dims"]),
     "ReLU": _relu,
     "Rescaling": lambda x, settings, found: x * settings["scale"] + settings.get("offset", 0.0),
@@ -173,4 +180,9 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "softplus": lambda x: np.log1p(np.exp(x)),
     "softsign": lambda x: x / (1 + np.abs(x)),
     "tanh": np.tanh,
+    "selu": lambda x: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(np.minimum(x, 0)), x),
+    "celu": lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x),
+    "gelu": lambda x: x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2,
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
 }

@@ -32,7 +32,7 @@ def run_batches(
         inputs = {name: array for name, array in feed.items() if name in names}
         computed = [name for name in names if name not in inputs]
         try:
-            arrays = session.run(computed, feed)
+            arrays = session.run(computed, feed) if computed else []  # of no names, it would run all outputs
         except Exception as error:  # its exceptions have no common base
             raise ModelError(f"ONNX Runtime cannot run the model: {error}") from error
         yield inputs | dict(zip(computed, arrays, strict=True))

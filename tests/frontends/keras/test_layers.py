@@ -11,6 +11,7 @@ from keras_float import ACTIVATIONS, layer, run_sequential, sequential, write_ke
 from gatewright.frontends import run_reference
 from gatewright.frontends.keras import LAYERS, load_keras
 from gatewright.frontends.keras.archive import variable_groups
+from gatewright.frontends.keras.layers import FUNCTIONS
 
 SAME = {"padding": "same"}
 CASES: dict[str, tuple[tuple[int, ...], str, dict[str, Any], list[tuple[int, ...]]]] = {
@@ -58,6 +59,8 @@ CASES: dict[str, tuple[tuple[int, ...], str, dict[str, Any], list[tuple[int, ...
     "cropping": ((6, 7, 2), "Cropping2D", {"cropping": [[1, 2], [0, 3]]}, []),
     "up sampling": ((3, 2, 2), "UpSampling2D", {"size": [2, 3]}, []),
     "rescaling": ((3, 2, 2), "Rescaling", {"scale": 0.5, "offset": -1.0}, []),
+    "normalization": ((3, 2, 2), "Normalization", {"axis": [-1], "mean": [0.5, -1.0], "variance": [2.0, 0.0]}, []),
+    "normalization, adapted": ((4,), "Normalization", {"axis": -1}, [(4,), (4,), ()]),
     "dropout": ((3, 2, 2), "Dropout", {"rate": 0.5}, []),
 }  # fmt: skip
 
@@ -88,6 +91,24 @@ def test_layer(tmp_path: Path, case: str) -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation(tmp_path: Path, name: str) -> None:
     compare(tmp_path, sequential((4, 5, 3), layer("Activation", "it", activation=name)), {})
+
+
+@pytest.mark.parametrize("class_name", FUNCTIONS)
+def test_function_of_keras_ops(tmp_path: Path, class_name: str) -> None:
+    """A functional model has an operation in place of a layer, with a name as its only setting."""
+    config = sequential((4, 5, 3), layer(class_name, "it"))
+    x = np.random.default_rng(0).normal(0, 2, (2, 4, 5, 3)).astype(np.float32)
+    (found,) = run_reference(load_keras(write_keras(tmp_path / "m.keras", config, {})), {"image": x}).values()
+    np.testing.assert_allclose(found, ACTIVATIONS[FUNCTIONS[class_name]](x.astype(np.float64)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("class_name", "slope"), [("LeakyReLU", 0.3), ("ReLU", 0.0)])
+def test_activation_may_be_a_layer(tmp_path: Path, class_name: str, slope: float) -> None:
+    activation = layer(class_name, "inner", negative_slope=slope)
+    config = sequential((6,), layer("Activation", "it", activation=activation))
+    x = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    (found,) = run_reference(load_keras(write_keras(tmp_path / "m.keras", config, {})), {"image": x}).values()
+    np.testing.assert_allclose(found, np.where(x < 0, np.float32(slope) * x, x), rtol=1e-6)
 
 
 def test_activation_may_be_an_object(tmp_path: Path) -> None:
@@ -129,6 +150,7 @@ def test_names_of_groups(class_name: str, group: str) -> None:
 
 
 def test_every_layer_is_tried() -> None:
-    tried = {class_name for _, class_name, _, _ in CASES.values()} | {"Activation", "Add", "Concatenate", "Subtract"}
+    tried = {class_name for _, class_name, _, _ in CASES.values()} | set(FUNCTIONS)
+    tried |= {"Activation", "Add", "Average", "Concatenate", "Subtract"}
     nothing = {"ActivityRegularization", "GaussianDropout", "GaussianNoise", "Identity", "SpatialDropout2D"}
     assert set(LAYERS) == tried | nothing

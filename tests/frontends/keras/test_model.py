@@ -151,6 +151,45 @@ def test_layers_that_move_and_pool_become_a_graph(tmp_path: Path) -> None:
     assert report.outputs[model.graph.output[0].name].sqnr_db > 30
 
 
+def nested(outputs: list[Any], operands: Any = None) -> dict[str, Any]:
+    """A functional model within a functional one, used twice, as Keras 3.15 writes it."""
+    inner = functional(
+        [use(layer("InputLayer", "x", batch_shape=[None, 3])), use(layer("Dense", "d", units=3), tensor("x"))],
+        ["x", 0, 0],
+        ["d", 0, 0],
+    )
+    inner["config"]["name"] = "inner"
+    image = use(layer("InputLayer", "image", batch_shape=[None, 3]))
+    return functional([image, use(inner, tensor("image"), tensor("inner"))], ["image", 0, 0], outputs)
+
+
+@pytest.mark.parametrize(("outputs", "uses"), [(["inner", 2, 0], [2]), ([["inner", 1, 0], ["inner", 2, 0]], [1, 2])])
+def test_nested_model_at_the_end(tmp_path: Path, outputs: list[Any], uses: list[int]) -> None:
+    """Among the results of a model the uses of a functional model count from 1, its operands' from 0."""
+    weights = [np.random.default_rng(0).normal(size=shape).astype(np.float32) for shape in ((3, 3), (3,))]
+    path = write_keras(tmp_path / "m.keras", nested(outputs), {"layers/functional/layers/dense": weights})
+    x = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+    expected = [x]
+    for _ in range(2):
+        expected.append(expected[-1] @ weights[0] + weights[1])
+    found = list(run_reference(load_keras(path), {"image": x}).values())
+    for value, count in zip(found, uses, strict=True):
+        np.testing.assert_allclose(value, expected[count], rtol=1e-5, atol=1e-5)
+
+
+def test_inputs_and_outputs_by_name(tmp_path: Path) -> None:
+    layers = [
+        use(layer("InputLayer", "a", batch_shape=[None, 3])),
+        use(layer("InputLayer", "b", batch_shape=[None, 3])),
+        use(layer("Average", "mean"), [tensor("a"), tensor("b")]),
+    ]
+    config = functional(layers, {"b": ["b", 0, 0], "a": ["a", 0, 0]}, {"y": ["mean", 0, 0]})
+    model = load_keras(write_keras(tmp_path / "m.keras", config, {}))
+    a, b = np.random.default_rng(1).normal(size=(2, 2, 3)).astype(np.float32)
+    (found,) = run_reference(model, {"a": a, "b": b}).values()
+    np.testing.assert_allclose(found, (a + b) / 2, rtol=1e-6)
+
+
 DENSE = layer("Dense", "d", units=2)
 ERRORS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "unknown": (
@@ -165,7 +204,7 @@ ERRORS: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "no variables": (sequential((4,), DENSE), {}, "must have the shapes [4, 2], [2], not none"),
     "activation": (
-        sequential((4,), layer("Activation", "a", activation="gelu")),
+        sequential((4,), layer("Activation", "a", activation="glu")),
         {},
         "layer 'a' (Activation): activation must be one of linear, relu, ",
     ),

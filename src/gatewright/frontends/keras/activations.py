@@ -50,6 +50,8 @@ def softmax(layer: Layer, x: Value) -> Value:
 def activate(layer: Layer, x: Value) -> Value:
     """Apply the function that a layer's setting `activation` names."""
     setting: Any = layer.get("activation", "linear")
+    if isinstance(setting, dict) and setting.get("class_name") in _LAYERS:
+        return _LAYERS[setting["class_name"]](replace(layer, settings=setting["config"]), x)
     if isinstance(setting, dict):
         inner = setting.get("config")
         setting = inner if isinstance(inner, str) else setting.get("class_name")
@@ -86,6 +88,31 @@ def _swish(layer: Layer, x: Value) -> Value:
     return replace(x, name=layer.add("Mul", x.name, gate, suffix=".swish"))
 
 
+def _hard_tanh(layer: Layer, x: Value) -> Value:
+    bounds = [layer.constant(np.float32(bound), name) for bound, name in ((-1, "low"), (1, "high"))]
+    return replace(x, name=layer.add("Clip", x.name, *bounds, suffix=".clip"))
+
+
+def _mish(layer: Layer, x: Value) -> Value:
+    inner = layer.add("Tanh", layer.add("Softplus", x.name, suffix=".softplus"), suffix=".tanh")
+    return replace(x, name=layer.add("Mul", x.name, inner, suffix=".mish"))
+
+
+def _gelu(layer: Layer, x: Value) -> Value:
+    """`x · (1 + erf(x / sqrt(2))) / 2`."""
+    inner = layer.add("Mul", x.name, layer.constant(np.float32(0.5**0.5), "root"), suffix=".scaled")
+    share = layer.add(
+        "Add", layer.add("Erf", inner, suffix=".erf"), layer.constant(np.float32(1), "one"), suffix=".gate"
+    )
+    doubled = layer.add("Mul", x.name, share, suffix=".doubled")
+    return replace(x, name=layer.add("Mul", doubled, layer.constant(np.float32(0.5), "half"), suffix=".gelu"))
+
+
+_LAYERS: Mapping[str, Callable[[Layer, Value], Value]] = MappingProxyType(
+    {"ELU": elu, "LeakyReLU": leaky_relu, "ReLU": relu, "Softmax": softmax}
+)
+"""Layers that other layers have as their activation."""
+
 ACTIVATIONS: Mapping[Any, Callable[[Layer, Value], Value]] = MappingProxyType(
     {
         "linear": lambda layer, x: x,
@@ -105,5 +132,9 @@ ACTIVATIONS: Mapping[Any, Callable[[Layer, Value], Value]] = MappingProxyType(
         "softsign": _plain("Softsign"),
         "swish": _swish,
         "tanh": _plain("Tanh"),
+        "celu": _plain("Celu"),
+        "gelu": _gelu,
+        "hard_tanh": _hard_tanh,
+        "mish": _mish,
     }
 )

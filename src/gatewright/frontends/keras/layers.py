@@ -12,7 +12,7 @@ from gatewright.frontends.keras import activations, products
 from gatewright.frontends.keras.layer import Layer, Unsupported
 from gatewright.frontends.keras.writer import Value
 
-__all__ = ["LAYERS", "Translator", "support_table"]
+__all__ = ["FUNCTIONS", "LAYERS", "Translator", "support_table"]
 
 Translator = Callable[..., Value]
 
@@ -59,6 +59,21 @@ def sums(kind: str) -> Translator:
         for name in names[1:]:
             total = layer.add(kind, total, name)
         return Value(total, operands[0].shape, first)
+
+    return translate
+
+
+def average(layer: Layer, *operands: Value) -> Value:
+    """Tensors of one shape."""
+    total = sums("Add")(layer, *operands)
+    share = layer.constant(np.float32(1 / len(operands)), "share")
+    return replace(total, name=layer.add("Mul", total.name, share, suffix=".mean"))
+
+
+def function(name: str) -> Translator:
+    def translate(layer: Layer, x: Value) -> Value:
+        """A function of `keras.ops`."""
+        return activations.ACTIVATIONS[name](layer, x)
 
     return translate
 
@@ -160,11 +175,27 @@ def _sides(layer: Layer, key: str) -> tuple[tuple[int, int], tuple[int, int]]:
 
 _NOTHING = ("ActivityRegularization", "Dropout", "GaussianDropout", "GaussianNoise", "Identity", "SpatialDropout2D")
 
+FUNCTIONS: Mapping[str, str] = {
+    "HardSigmoid": "hard_sigmoid",
+    "HardSilu": "hard_silu",
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Selu": "selu",
+    "Sigmoid": "sigmoid",
+    "Silu": "silu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Tanh": "tanh",
+}
+"""Operations of `keras.ops` that functional models have in place of layers, and their names as activations."""
+
 LAYERS: Mapping[str, Translator] = MappingProxyType(
     {
         **dict.fromkeys(_NOTHING, pass_through),
+        **{kind: function(name) for kind, name in FUNCTIONS.items()},
         "Activation": activations.activation,
         "Add": sums("Add"),
+        "Average": average,
         "AveragePooling2D": pool("AveragePool"),
         "BatchNormalization": products.batch_normalization,
         "Concatenate": concatenate,
@@ -178,6 +209,7 @@ LAYERS: Mapping[str, Translator] = MappingProxyType(
         "GlobalMaxPooling2D": global_pool("GlobalMaxPool"),
         "LeakyReLU": activations.leaky_relu,
         "MaxPooling2D": pool("MaxPool"),
+        "Normalization": products.normalization,
         "Permute": permute,
         "ReLU": activations.relu,
         "Rescaling": rescaling,

@@ -16,7 +16,8 @@ from gatewright.frontends.keras.writer import Value, Writer
 
 __all__ = ["load_keras"]
 
-_MODELS = ("Sequential", "Functional", "Model")
+_FUNCTIONAL = ("Functional", "Model")
+_MODELS = ("Sequential", *_FUNCTIONAL)
 _INPUT = "InputLayer"
 _MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what broken configurations run into
 
@@ -37,6 +38,8 @@ def load_keras(path: str | PathLike[str]) -> onnx.ModelProto:
         return _translate(archive, path.stem)
     except Unsupported as reason:
         raise ModelError(f"{path}: {reason}") from reason
+    except _MALFORMED as error:
+        raise ModelError(f"{path}: its architecture is malformed ({type(error).__name__}: {error})") from error
 
 
 def _translate(archive: Archive, name: str) -> onnx.ModelProto:
@@ -117,7 +120,7 @@ class _Model:
                 results = self._apply(layer, group, prefix, [values[place] for place in _operands(node)])
                 values.update({(name, use, index): value for index, value in enumerate(results)})
             waiting = [entry for entry in waiting if entry not in ready]
-        return [values[place] for place in _places(settings["output_layers"])]
+        return [values[place] for place in _results(settings["output_layers"], layers)]
 
     def _apply(self, config: Mapping[str, Any], group: str, prefix: str, operands: list[Value]) -> list[Value]:
         kind, settings = config["class_name"], config["config"]
@@ -149,8 +152,20 @@ def _quantised(settings: Mapping[str, Any]) -> bool:
     )
 
 
+def _results(entries: Any, layers: Sequence[Mapping[str, Any]]) -> list[Place]:
+    """The places of a model's results. Keras counts the uses of a functional model within it from 1 there, its own
+    making being the first, and from 0 everywhere else.
+    """
+    places = _places(entries)
+    models = {layer.get("name", layer["config"].get("name")) for layer in layers if layer["class_name"] in _FUNCTIONAL}
+    first = {name: min(use for each, use, _ in places if each == name) for name, _, _ in places}
+    return [(name, use - (name in models and first[name] > 0), index) for name, use, index in places]
+
+
 def _places(entries: Any) -> list[Place]:
-    """One place, or several."""
+    """One place, or several, in a list or by name."""
+    if isinstance(entries, dict):
+        entries = [entries[key] for key in sorted(entries)]
     entries = [entries] if entries and isinstance(entries[0], str) else entries
     return [(str(name), int(use), int(index)) for name, use, index in entries]
 
@@ -166,6 +181,8 @@ def _tensors(entry: Any) -> list[Place]:
     if isinstance(entry, dict) and entry.get("class_name") == "__keras_tensor__":
         name, use, index = entry["config"]["keras_history"]
         return [(name, use, index)]
+    if isinstance(entry, dict):
+        entry = [entry[key] for key in sorted(entry)]
     if isinstance(entry, list | tuple):
         return [place for one in entry for place in _tensors(one)]
     return []

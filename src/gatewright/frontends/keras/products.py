@@ -1,6 +1,7 @@
 """Layers with weights."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,7 +9,16 @@ from gatewright.frontends.keras.activations import activate
 from gatewright.frontends.keras.layer import Layer, Unsupported
 from gatewright.frontends.keras.writer import Value
 
-__all__ = ["batch_normalization", "conv2d", "dense", "depthwise_conv2d", "same_pads", "separable_conv2d", "window"]
+__all__ = [
+    "batch_normalization",
+    "conv2d",
+    "dense",
+    "depthwise_conv2d",
+    "normalization",
+    "same_pads",
+    "separable_conv2d",
+    "window",
+]
 
 
 def dense(layer: Layer, x: Value) -> Value:
@@ -70,9 +80,28 @@ def batch_normalization(layer: Layer, x: Value) -> Value:
     mean, variance = found[-2:]
     gamma = found[0] if given[0] else np.ones(channels, np.float32)
     beta = found[sum(given) - 1] if given[1] else np.zeros(channels, np.float32)
+    return _normalise(layer, x, (gamma, beta, mean, variance), float(layer.get("epsilon", 1e-3)))
+
+
+def normalization(layer: Layer, x: Value) -> Value:
+    """Over the last axis, as it was adapted or given; not inverted. As BatchNormalization."""
+    axis, channels = layer.get("axis", -1), x.shape[-1]
+    if axis not in (-1, len(x.shape), [-1], [len(x.shape)]) or len(x.shape) not in (1, 3) or layer.get("invert", False):
+        raise Unsupported(f"axis must be the last one of a vector or an image, and invert false, not {axis!r}")
+    if layer.variables:
+        mean, variance = layer.expect_variables((channels,), (channels,), ())[:2]
+    else:
+        given = (np.asarray(layer.settings.get(key), np.float32).reshape(-1) for key in ("mean", "variance"))
+        mean, variance = (np.broadcast_to(each, (channels,)) for each in given)
+    least = 1e-7  # of the deviation, as Keras has it
+    ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+    return _normalise(layer, x, (ones, zeros, mean, np.maximum(variance, np.float32(least**2))), 0.0)
+
+
+def _normalise(layer: Layer, x: Value, parameters: Sequence[np.ndarray], epsilon: float) -> Value:
+    """`(x - mean) / sqrt(variance + epsilon) · gamma + beta` of parameters gamma, beta, mean, variance."""
     names = ("gamma", "beta", "mean", "variance")
-    operands = [layer.constant(array, name) for array, name in zip((gamma, beta, mean, variance), names, strict=True)]
-    epsilon = float(layer.get("epsilon", 1e-3))
+    operands = [layer.constant(array, name) for array, name in zip(parameters, names, strict=True)]
     if x.is_image:
         name = layer.add("BatchNormalization", layer.writer.first(x), *operands, epsilon=epsilon)
         return Value(name, x.shape, first=True)
