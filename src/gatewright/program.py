@@ -130,7 +130,9 @@ class LayerInfo:
 
     `limit_cycles` is the least the machine's array would need: macs / macs_per_cycle, rounded up. `transfer_bytes` are
     the parameters that this layer's tiling brings in, as often as it does; None if the compiler does not say. `widths`
-    are those of inputs and weights, where the machine's speed depends on them: `3 x 2 as 4 x 2` run at the second pair.
+    are those of inputs and weights, where the machine's speed depends on them: `3 x 2 as 4 x 2` run at the second pair,
+    of which a multiplier finishes `products_per_unit` a cycle (`4/3`). `kept` says that results take more bits in
+    memory than their type needs: `i4 in 8 bits`.
     """
 
     name: str
@@ -139,6 +141,8 @@ class LayerInfo:
     limit_cycles: int
     transfer_bytes: int | None = None
     widths: str | None = None
+    products_per_unit: str | None = None
+    kept: str | None = None
 
 
 @dataclass(frozen=True)

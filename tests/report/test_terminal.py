@@ -50,6 +50,19 @@ def test_a_modelled_build_shows_the_cycles_of_the_model(build):
     assert "dense matmul 24 12 51 -" in words(text)
 
 
+def test_layers_of_a_machine_whose_speed_depends_on_widths(build):
+    report = report_figures(build)
+    assert "widths" not in render_text(report)
+    layers = [layer | {"widths": "4 x 2", "products_per_unit": "4/3", "kept": None} for layer in report["layers"]]
+    text = words(render_text(report | {"layers": layers}))
+    assert "layer operators widths a unit MACs" in text
+    assert "dense matmul 4 x 2 4/3 24" in text
+    layers[0]["kept"] = "i4 in 8 bits"
+    text = words(render_text(report | {"layers": layers}))
+    assert "layer operators widths a unit results MACs" in text
+    assert "4 x 2 4/3 i4 in 8 bits" in text
+
+
 def test_an_unmeasured_build(build):
     text = render_text(report_figures(build), clock_mhz=100)
     assert "- in RTL, - in the model" in text

@@ -118,6 +118,8 @@ def _layers(layers: tuple[LayerInfo, ...], model: Result | None, rtl: Result | N
             "op": layer.op,
             "macs": layer.macs,
             "widths": layer.widths,
+            "products_per_unit": layer.products_per_unit,
+            "kept": layer.kept,
             "limit_cycles": layer.limit_cycles,
             "cycles": cycles,
             "model_cycles": model_cycles,

@@ -86,17 +86,18 @@ def _layers(report: Mapping[str, Any]) -> Table:
     measured = report["cycles"]["rtl"] is not None or report["cycles"]["model"] is None
     cycles = ("cycles", "cycles") if measured else ("modelled", "model_cycles")
     table = Table(title="Layers", title_justify="left", box=SIMPLE)
-    widths = [layer.get("widths") or "" for layer in report["layers"]]
-    for heading in ("layer", "operators", *(["widths"] if any(widths) else [])):
+    extra = {"widths": "widths", "products_per_unit": "a unit", "kept": "results"}  # where any layer has it
+    extra = {key: heading for key, heading in extra.items() if any(layer.get(key) for layer in report["layers"])}
+    for heading in ("layer", "operators", *extra.values()):
         table.add_column(heading, no_wrap=True)
     for heading in ("MACs", "limit", cycles[0], "efficiency"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=_NUMBER_WIDTH)
-    for layer, pair in zip(report["layers"], widths, strict=True):
+    for layer in report["layers"]:
         numbers = (_number(layer[key]) for key in ("macs", "limit_cycles", cycles[1]))
         table.add_row(
             _shorten(layer["name"]),
             _shorten(layer["op"]),
-            *([pair] if any(widths) else []),
+            *(layer.get(key) or "" for key in extra),
             *numbers,
             _percent(layer["efficiency"]),
         )

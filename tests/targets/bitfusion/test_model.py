@@ -14,6 +14,7 @@ from gatewright import ir
 from gatewright.errors import ConfigError, GraphError, ProgramError
 from gatewright.ir.packing import packed_bytes
 from gatewright.passes import run_passes
+from gatewright.program import Program
 from gatewright.targets.bitfusion import BitfusionTarget
 from gatewright.targets.bitfusion.assembler import decode_steps, disassemble
 from gatewright.targets.bitfusion.blocks import STATE, apply, carried, changes, initial_state, words_of
@@ -82,6 +83,25 @@ def test_narrow_values_take_less_memory_and_fewer_steps():
     assert sizes[4][0] <= 0.55 * sizes[8][0]
     assert sizes[2][0] <= 0.35 * sizes[8][0]
     assert packed_bytes(16, 6) == 12
+
+
+def test_layers_say_what_units_finish_and_what_results_take(tmp_path):
+    """Nine filters of 4 bits are no whole bytes."""
+    maker = NarrowMaker("chain", (4, 2))
+    x = maker.layer(maker.layer(maker.input(1, 5, 5, 8), 9), 8)
+    pooled = maker.op(ir.MaxPool((3, 3), (3, 3)), maker.op(ir.Concat(3), x, x))
+    program = lower(run_passes(maker.build(pooled)), MACHINES["4x8"])
+    found = [(layer.widths, layer.products_per_unit, layer.kept) for layer in program.layers]
+    assert found == [
+        ("4 x 2", "8", "i4 in 8 bits"),
+        ("4 x 2 as 8 x 2", "4", None),
+        (None, None, None),
+        (None, None, None),
+    ]
+    six = lower(run_passes(CASES["conv_basic"](NarrowMaker("six", (6, 6)))), MACHINES["4x4_fixed"])
+    assert [(layer.products_per_unit, layer.kept) for layer in six.layers] == [("1", "i6 in 8 bits")]
+    six.save(tmp_path)
+    assert Program.load(tmp_path).layers == six.layers
 
 
 def test_a_row_of_a_kernel_fills_its_slots():

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 
 from gatewright.errors import ConfigError
+from gatewright.targets.bitfusion.mapping import SeedMapping
 from gatewright.targets.bitfusion.operands import BRICKS, bricks_per_product, products_per_unit
 
 PUBLISHED = {(8, 8): 1, (8, 4): 2, (4, 8): 2, (4, 4): 4, (8, 2): 4, (2, 8): 4, (4, 2): 8, (2, 4): 8, (2, 2): 16}
@@ -34,3 +35,14 @@ def test_no_unit_does_more_than_its_bricks_can():
 def test_widths_that_there_are_not():
     with pytest.raises(ConfigError, match="input width must be 1 to 8 or 16 bits, not 12"):
         products_per_unit(12, 8)
+
+
+def test_every_pair_does_at_least_what_the_original_scheduler_counts():
+    """In each column of it, for 6 x 6 with the fourth product in what three units leave over."""
+    for inputs in (2, 4, 6, 8):
+        for weights in (2, 4, 6, 8):
+            column = SeedMapping(12, 1, inputs, weights, 1)
+            assert 12 * products_per_unit(inputs, weights) >= column.capacity
+    assert SeedMapping(12, 1, 2, 6, 1).capacity == SeedMapping(12, 1, 6, 2, 1).capacity == 48
+    assert SeedMapping(12, 1, 4, 6, 1).capacity == SeedMapping(12, 1, 6, 4, 1).capacity == 24
+    assert SeedMapping(12, 1, 6, 6, 1).capacity == 16

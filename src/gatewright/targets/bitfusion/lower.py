@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
-from gatewright.ir import Graph, Port
-from gatewright.ir.packing import packed_bytes
+from gatewright.ir import Graph, IntType, Port
+from gatewright.ir.packing import packed_bytes, stored_width
 from gatewright.passes import Layer, aliases
 from gatewright.program import Binding, LayerInfo, Program
 from gatewright.targets.array.assembler import Step, assemble, prove, synchronise
@@ -77,7 +77,9 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
         regions=memory.regions(code, bytes(emitter.constants), placement.scratch_bytes),
         inputs=_bindings(graph, [value.name for value in graph.inputs], graph.input_ports, memory.places, widths),
         outputs=_bindings(graph, graph.outputs, graph.output_ports, memory.places, widths),
-        layers=tuple(_info(graph, *each, config, memory.constants) for each in zip(layers, jobs, parts, strict=True)),
+        layers=tuple(
+            _info(graph, *each, widths, config, memory.constants) for each in zip(layers, jobs, parts, strict=True)
+        ),
     )
 
 
@@ -127,16 +129,31 @@ def _info(
     layer: Layer,
     jobs: Sequence[FusionJob],
     steps: Sequence[Step],
+    widths: Mapping[str, int],
     config: FusionConfig,
     constants: int,
 ) -> LayerInfo:
     """The limit is at the layer's own precision: so many products a cycle as the units finish of this pair."""
     loads = [f for f in (step.fields for step in steps if step.opcode == Opcode.LOAD) if f["region"] == constants]
     transfer = sum(f["length"] * f["count0"] * f["count1"] for f in loads)
-    rate = products_per_unit(*jobs[0].widths) * config.multipliers
+    each = products_per_unit(*jobs[0].widths)
+    rate = each * config.multipliers
     assert rate * bricks_per_product(*jobs[0].widths) <= 16 * config.multipliers
-    limit = -(-layer.macs * rate.denominator // rate.numerator)
-    return LayerInfo(layer.title, layer.main.op.name, layer.macs, limit, transfer, _widths(graph, layer, jobs[0]))
+    return LayerInfo(
+        name=layer.title,
+        op=layer.main.op.name,
+        macs=layer.macs,
+        limit_cycles=-(-layer.macs * rate.denominator // rate.numerator),
+        transfer_bytes=transfer,
+        widths=_widths(graph, layer, jobs[0]),
+        products_per_unit=str(each) if layer.macs else None,
+        kept=_kept(graph.type_of(layer.output).dtype, widths.get(layer.output, 8)),
+    )
+
+
+def _kept(dtype: IntType, width: int) -> str | None:
+    """That results have a byte each, or more bits than their own, as where channels do not fill whole bytes."""
+    return f"{dtype} in {width} bits" if stored_width(dtype.width) < width else None
 
 
 def _widths(graph: Graph, layer: Layer, job: FusionJob) -> str | None:
