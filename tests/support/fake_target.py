@@ -110,6 +110,9 @@ class FakeTarget(Target[FakeConfig]):
     def data_width(self, config: FakeConfig) -> int:
         return 64
 
+    def multiplier_bits(self, config: FakeConfig) -> int:
+        return 17
+
     def multipliers(self, config: FakeConfig) -> int:
         return config.lanes
 

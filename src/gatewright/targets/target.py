@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_type_hints
 
 import numpy as np
 
@@ -20,7 +20,20 @@ from gatewright.program import Program, Result
 
 __all__ = ["Parameter", "Predicate", "Rule", "Support", "Target", "accept"]
 
-Config = TypeVar("Config")
+
+class Configuration(Protocol):
+    """What the configurations of all machines have; a machine whose own does not says so in its methods."""
+
+    @property
+    def bus_bits(self) -> int: ...
+
+    @property
+    def multiplier_width(self) -> int: ...
+
+    def digest(self) -> int: ...
+
+
+Config = TypeVar("Config", bound=Configuration)
 Pass = Callable[[Graph], Graph]
 Predicate = Callable[[Node, Graph, Any], str | None]
 """Says why a node cannot run on a machine of this configuration, or None when it can."""
@@ -128,13 +141,13 @@ class Target(ABC, Generic[Config]):
 
     # Figures for the report: no hidden resources.
 
-    @abstractmethod
     def digest(self, config: Config) -> int:
         """32-bit hash of the configuration that the machine's register and its programs carry."""
+        return config.digest()
 
-    @abstractmethod
     def data_width(self, config: Config) -> int:
         """Data bits of the AXI4 master."""
+        return config.bus_bits
 
     @abstractmethod
     def multipliers(self, config: Config) -> int:
@@ -159,7 +172,7 @@ class Target(ABC, Generic[Config]):
 
     def multiplier_bits(self, config: Config) -> int:
         """Width that the importer may use for the multipliers that stand for real scales."""
-        return 17
+        return config.multiplier_width or 17
 
     # What follows is the same for every machine.
 

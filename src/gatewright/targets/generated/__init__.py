@@ -82,12 +82,6 @@ class GeneratedTarget(Target[GeneratedConfig]):
     def schedule(self, program: Program) -> tuple[int, ...]:
         return count_cycles(program, self.config_of(program).array(), rom=True).layers
 
-    def digest(self, config: GeneratedConfig) -> int:
-        return config.digest()
-
-    def data_width(self, config: GeneratedConfig) -> int:
-        return config.bus_bits
-
     def multipliers(self, config: GeneratedConfig) -> int:
         return config.rows * config.columns if config.chosen else config.multipliers
 
@@ -96,9 +90,6 @@ class GeneratedTarget(Target[GeneratedConfig]):
 
     def memory_bytes(self, config: GeneratedConfig) -> int:
         return memory_bytes(config.array(), Rom((0,), 0, space=config.space(1))) + config.program_bytes
-
-    def multiplier_bits(self, config: GeneratedConfig) -> int:
-        return config.multiplier_width or 17
 
 
 def _rom(config: GeneratedConfig, program: Program) -> Rom:

@@ -67,12 +67,6 @@ class SystolicTarget(Target[ArrayConfig]):
     def schedule(self, program: Program) -> tuple[int, ...]:
         return count_cycles(program, self.config_of(program)).layers
 
-    def digest(self, config: ArrayConfig) -> int:
-        return config.digest()
-
-    def data_width(self, config: ArrayConfig) -> int:
-        return config.bus_bits
-
     def multipliers(self, config: ArrayConfig) -> int:
         return config.multipliers
 
@@ -85,6 +79,3 @@ class SystolicTarget(Target[ArrayConfig]):
         from gatewright.targets.array.hdl.machine import memory_bytes
 
         return memory_bytes(config)
-
-    def multiplier_bits(self, config: ArrayConfig) -> int:
-        return config.multiplier_width or 17
