@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +48,7 @@ from gatewright.verify import verify as verify_build
 __all__ = ["main"]
 
 _INTERNAL_ERROR = 70  # a fault of ours, not of the input, the machine or a tool
+_INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
 _PIPE_WIDTH = 120
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 bitfusion = typer.Typer(no_args_is_help=True, help="Schedule one convolution on an array of fusion units.")
@@ -243,9 +246,14 @@ def bitfusion_simulate_command(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 fine, 1 engines differ, 2 bad input or usage, 3 a machine or tool failed."""
+    """Run the command line and exit: 0 fine, 1 engines differ, 2 bad input or usage, 3 a machine or tool failed, 130
+    interrupted.
+    """
     try:
-        app(arguments if arguments is None else list(arguments))
+        with _interruptible():
+            app(arguments if arguments is None else list(arguments))
+    except _Interrupted:
+        _fail("interrupted", _INTERRUPTED)
     except GatewrightError as error:
         _fail(str(error), error.exit_status)
     except OSError as error:
@@ -255,6 +263,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         hint = "this is a fault of Gatewright; GATEWRIGHT_TRACEBACK=1 shows where"
         _fail(f"{type(error).__name__}: {error} ({hint})", _INTERNAL_ERROR)
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C, under a name that the parser of options does not make an exit of its own of."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C raises `_Interrupted`, where signals can be caught: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise _Interrupted
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _print(what: RenderableType) -> None:

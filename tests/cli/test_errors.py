@@ -1,5 +1,6 @@
 """What a user can get wrong: one clear message on standard error, the design's exit status, nothing half-written."""
 
+import signal
 import subprocess
 import sys
 
@@ -240,3 +241,10 @@ def test_the_installed_command_starts():
     assert done.returncode == 0, done.stderr
     assert "verify" in done.stdout
     assert FakeBus.base  # the machine of this file has no part in it
+
+
+def test_an_interrupt_is_one_line(fails, monkeypatch, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("gatewright.cli.compile_model", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert fails(130, "compile", tmp_path / "x.onnx", "--target", "systolic") == "error: interrupted\n"
+    assert signal.getsignal(signal.SIGINT) is before
