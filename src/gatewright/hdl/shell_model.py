@@ -132,7 +132,7 @@ class ShellModel:
         self.counters = {"READ_BEATS": 0, "WRITE_BEATS": 0}
         self.cycles = 0
         self._fetched: list[int] = []  # cycle from which each instruction can be dispatched
-        self._fetch_changed, self._dispatch_changed, self._reads_changed = Gate(), Gate(), Gate()
+        self._fetch_changed, self._dispatch_changed = Gate(), Gate()
         self._reserved = 0
         self._address_free = 0  # first cycle in which the AR register takes a request
         self._reads_free = 0  # first cycle in which R is free

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from gatewright.errors import ConfigError
 
-__all__ = ["LANES_OF_A_PARAMETER_WORD", "ArrayConfig", "settable_bytes"]
+__all__ = ["LANES_OF_A_PARAMETER_WORD", "ArrayConfig", "hash_of", "settable_bytes"]
 
 LANES_OF_A_PARAMETER_WORD = 4
 """Most lanes of the vector unit for each lane of the post unit, whose parameters it reads."""
@@ -24,6 +25,12 @@ _LEAST_BYTES = 1024
 def settable_bytes(least: int) -> int:
     """The least size of a scratchpad that a configuration can have and that holds so many bytes."""
     return max(_LEAST_BYTES, _power_of_two_at_least(least))
+
+
+def hash_of(config: Any) -> int:
+    """32-bit hash of all parameters, readable from the machine and stored in each program."""
+    text = json.dumps(asdict(config), sort_keys=True)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 
 @dataclass(frozen=True)
@@ -236,9 +243,7 @@ class ArrayConfig:
         return self.rows * self.columns
 
     def digest(self) -> int:
-        """32-bit hash of all parameters, readable from the machine and stored in each program."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+        return hash_of(self)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from gatewright.errors import ConfigError
-from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.config import ArrayConfig, hash_of
 from gatewright.targets.generated.boundary import BoundaryConfig
 
 __all__ = ["GeneratedConfig"]
@@ -118,5 +116,4 @@ class GeneratedConfig(BoundaryConfig):
 
     def digest(self) -> int:
         """32-bit hash of all choices and the program."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+        return hash_of(self)
