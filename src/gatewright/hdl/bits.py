@@ -1,9 +1,11 @@
-"""Shifts of wide words, in forms that synthesise small and simulate fast."""
+"""Shifts and choices of wide words, in forms that synthesise small and simulate fast."""
+
+from collections.abc import Sequence
 
 from amaranth.hdl import *
 from amaranth.utils import exact_log2
 
-__all__ = ["first_units", "rotate_left", "rotate_right"]
+__all__ = ["choose", "first_units", "rotate_left", "rotate_right"]
 
 
 def rotate_left(m: Module, value: Value, amount: Value, unit: int, name: str) -> Value:
@@ -31,3 +33,12 @@ def first_units(amount: Value, count: int, unit: int = 1) -> Value:
     # A right shift of ones: a left shift would be calculated in twice the width, a mask bit by bit.
     width = (count - 1) * unit
     return Const((1 << width) - 1, width) >> Cat(Const(0, exact_log2(unit)), ~amount) if count > 1 else Const(0, 1)
+
+
+def choose(values: Sequence[Value], index: Value) -> Value:
+    """The value with this index, by a tree of choices between two; the tree is as deep as the index has bits."""
+    if len(values) == 1:
+        return values[0]
+    half = 1 << (len(values) - 1).bit_length() - 1
+    top = half.bit_length() - 1
+    return Mux(index[top], choose(values[half:], index[:top]), choose(values[:half], index[:top]))

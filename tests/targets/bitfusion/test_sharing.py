@@ -67,7 +67,8 @@ def shares(graph: ir.Graph, config: FusionConfig) -> set[int]:
 @pytest.mark.parametrize("machine", CONFIGS)
 def test_model_equals_evaluation(machine, channels, kernel):
     config = CONFIGS[machine]
-    for number, (stride, widths) in enumerate(product((1, 2), ((8, 8), (8, 4), (8, 2), (4, 4), (6, 2), (2, 2)))):
+    kinds = list(product((1, 2), ((8, 8), (8, 4), (8, 2), (4, 4), (6, 2), (2, 2))))
+    for number, (stride, widths) in list(enumerate(kinds))[(kernel + channels) % 3 :: 3]:
         size = (kernel + (number * channels) % 5, kernel + (number * 7 + channels) % 19)
         pads = None if number % 3 else (0, 0, 0, 0)
         dyadic = not config.multiplier_width
@@ -91,7 +92,7 @@ def check_rtl(graph: ir.Graph, config: FusionConfig) -> None:
         ((4, 4), 2, (9, 2), (1, 2)),
         ((6, 2), 4, (6, 3), (2, 1)),
         ((2, 2), 4, (5, 7), (1, 2)),
-        ((8, 2), 4, (9, 2), (1, 2)),
+        ((8, 2), 3, (9, 2), (1, 2)),
         ((4, 2), 4, (11, 11), (1, 1)),
     ],
 )

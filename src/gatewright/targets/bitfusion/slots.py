@@ -11,10 +11,19 @@ from gatewright.targets.array.timing import drain_cycles
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.packing import chunk_steps, lanes_of, split_parts
 
-__all__ = ["SHARED_DISTANCES", "Slots", "arranged", "best_slots", "most_steps", "shared_window", "slots_of"]
+__all__ = [
+    "SHARED_DISTANCES",
+    "Slots",
+    "arranged",
+    "best_slots",
+    "most_shared",
+    "most_steps",
+    "shared_window",
+    "slots_of",
+]
 
-SHARED_DISTANCES = (1, 2, 3, 4, 6, 8)
-"""Bytes between adjacent pixels that can share a word: one to four channels of a byte, at strides of 1 and 2."""
+SHARED_DISTANCES = (1, 2, 3, 6)
+"""Bytes between adjacent pixels that can share a word: one or three channels of a byte, at strides of 1 and 2."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,11 @@ def shared_window(config: FusionConfig, lines: int) -> int:
     return config.feed_window // (1 if lines == 1 else 4)
 
 
+def most_shared(config: FusionConfig) -> int:
+    """Bytes of a pixel's word that is shared, at most; longer ones last as long as reading for each row, or nearly."""
+    return 2 * config.rows
+
+
 def best_slots(job: Job, widths: tuple[int, int], config: FusionConfig) -> Slots:
     """The slots of a job (distances in bytes of packed values) that take an image through the array the soonest.
 
@@ -135,7 +149,7 @@ def _shared(
     if inner.dy or inner.dx not in SHARED_DISTANCES or widths[1] > 8 or len(outer) > 1:
         return
     for each in range(1, min(config.rows // line.count, inner.count) + 1):
-        room = shared_window(config, line.count) - (each - 1) * inner.dx
+        room = min(shared_window(config, line.count) - (each - 1) * inner.dx, most_shared(config))
         choices = list(_choices(run_bytes, widths, line.count, room))
         if choices:
             *_, words, steps = min(choices)

@@ -21,7 +21,7 @@ from gatewright.targets.bitfusion.hdl.feed import FusionFeed
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT
 from gatewright.targets.bitfusion.isa import SIGNED
 from gatewright.targets.bitfusion.packing import chunk_bytes, lanes_of, split_parts
-from gatewright.targets.bitfusion.slots import SHARED_DISTANCES, shared_window
+from gatewright.targets.bitfusion.slots import SHARED_DISTANCES, most_shared, shared_window
 
 SMALL = FusionConfig(rows=5, columns=2, post_lanes=2, bus_bits=64, ibuf_bytes=1024, wbuf_bytes=1024)
 PLAIN = FusionConfig(rows=4, columns=3, post_lanes=1, bus_bits=32, ibuf_bytes=1024, wbuf_bytes=1024, composable=False)
@@ -38,7 +38,7 @@ def block(chance: random.Random, config: FusionConfig, share: int, weight_width:
         least = chance.choice((1, 2))
         window = shared_window(config, least)
         each = chance.randint(1, max(min(config.rows // least, (window - least * lanes) // share + 1), 1))
-        rows, most = least * each, (window - (each - 1) * share) // lanes
+        rows, most = least * each, min(window - (each - 1) * share, most_shared(config)) // lanes
         state["count0"] = least
     state |= {
         "rows": rows,

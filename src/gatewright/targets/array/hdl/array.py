@@ -1,6 +1,5 @@
 """The output-stationary array: activations move right, weights move down, sums stay where they are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from gatewright.hdl import emit_verilog
+from gatewright.hdl.bits import choose
 from gatewright.hdl.pipeline import delayed
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.timing import CHOICE, choice_registers
@@ -182,15 +182,6 @@ class Array(wiring.Component):
         nothing = Signal(signed(width))
         m.d.comb += nothing.eq(Cat(*ends, *(element.weight_o for element in grid[-1])).any().replicate(width) & 0)
         return nothing
-
-
-def choose(values: Sequence[Value], index: Value) -> Value:
-    """The value with this index, by a tree of choices between two; the tree is as deep as the index has bits."""
-    if len(values) == 1:
-        return values[0]
-    half = 1 << (len(values) - 1).bit_length() - 1
-    top = half.bit_length() - 1
-    return Mux(index[top], choose(values[half:], index[:top]), choose(values[:half], index[:top]))
 
 
 def emit_core(config: ArrayConfig, name: str = "gatewright_systolic_array") -> str:

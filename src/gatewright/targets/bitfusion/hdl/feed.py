@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from gatewright.hdl.bits import choose
 from gatewright.hdl.pipeline import delayed
 from gatewright.hdl.scratchpad import READ_LATENCY
 from gatewright.targets.array.hdl.array import TAP
@@ -17,7 +18,7 @@ from gatewright.targets.bitfusion.hdl.sequencer import FusionSequencer
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, STEP_INFO
 from gatewright.targets.bitfusion.hdl.unit import STEP_BITS, InputCode, WeightCode
 from gatewright.targets.bitfusion.packing import CHUNK_BYTES, input_phase, lanes_of, split_parts
-from gatewright.targets.bitfusion.slots import SHARED_DISTANCES, shared_window
+from gatewright.targets.bitfusion.slots import SHARED_DISTANCES, most_shared, shared_window
 
 __all__ = ["ChunkHead", "FusionFeed"]
 
@@ -139,14 +140,9 @@ class FusionFeed(wiring.Component):
         previous, passed = Const(0), Const(0)
         for row in range(self.config.rows):
             register = Signal(8 * self.config.feed_window, name=f"row_{row}", reset_less=True)
-            rest = Signal.like(register, name=f"rest_{row}")
-            with m.Switch(info.pair.weight):
-                for code, width in _WEIGHT_WIDTHS.items():
-                    with m.Case(code):
-                        m.d.comb += rest.eq(register >> 8 * lanes_of(width))
-            m.d.sync += register.eq(
-                Mux(load, self._fresh(m, row, word, (previous, passed), info) if row else word, rest)
-            )
+            fresh = self._fresh(m, row, word, (previous, passed), info) if row else word
+            rests = [register >> 8 * lanes_of(_WEIGHT_WIDTHS[code]) for code in sorted(_WEIGHT_WIDTHS)]
+            m.d.sync += register.eq(choose([fresh, *rests], Mux(load, 0, info.pair.weight + 1)[:2]))
             previous, passed = register, self._passed(m, row, load, previous)
             if self.config.composable:
                 step = Signal(STEP_INPUT, name=f"step_{row}")
@@ -167,7 +163,7 @@ class FusionFeed(wiring.Component):
                 info = delayed(m, info, 1, f"info_{row + 1}")
 
     def _passed(self, m: Module, row: int, load: Value, previous: Value) -> Signal:
-        """What row `row` - 1 took, for row `row` + 1: only what pixels of two image rows need of a shared word."""
+        """What row `row` - 1 took, for row `row` + 1: as much as pixels of two image rows need of a shared word."""
         passed = Signal(8 * shared_window(self.config, 2), name=f"passed_{row}", reset_less=True)
         with m.If(load):
             m.d.sync += passed.eq(previous)
@@ -176,21 +172,26 @@ class FusionFeed(wiring.Component):
     def _fresh(self, m: Module, row: int, word: Value, before: tuple[Value, Value], info: data.View) -> Value:
         """A row's next word: its own, or from the next pixel on what one of the two rows before it took last.
 
-        The row before took it a cycle ago, the other one a cycle earlier. Row i needs no bytes of a shared word behind
-        those that i pixels are off.
+        The row before took it a cycle ago, the other one a cycle earlier. Of a shared word, row i needs no more than
+        what it and the rows behind it use.
         """
-        fresh, taken = Signal.like(word, name=f"fresh_{row}"), Signal.like(word, name=f"taken_{row}")
-        own = info.in_turn if row == 1 else 0
-        m.d.comb += [
-            taken.eq(Mux(info.in_turn, Cat(before[1], before[0][len(before[1]) :]), before[0])),
-            fresh.eq(word),
-        ]
-        with m.Switch(Mux(own, 0, info.share)):
-            for distance in SHARED_DISTANCES:
-                with m.Case(distance):
-                    size = max(self.config.feed_window - row * distance, 0)
-                    m.d.comb += fresh.eq((taken >> 8 * distance)[: 8 * size])
-        return fresh
+        previous, passed = before
+        taken = Cat(Mux(info.in_turn, passed, previous[: len(passed)]), previous[len(passed) :])
+        fresh: list[Value] = []
+        for byte in range(self.config.feed_window):
+            used = [distance for distance in SHARED_DISTANCES if byte < self._shared_bytes(row, distance)]
+            # where a distance is of no use, any other one does
+            options = [d if d in used else used[0] for d in SHARED_DISTANCES] if used else []
+            own = word.word_select(byte, 8)
+            shared = choose([taken.word_select(byte + d, 8) for d in options], info.distance) if used else own
+            fresh.append(Mux(info.shared & ~info.in_turn if row == 1 else info.shared, shared, own))
+        return Cat(fresh)
+
+    def _shared_bytes(self, row: int, distance: int) -> int:
+        """Bytes of a shared word that a row takes, at most."""
+        config = self.config
+        behind = most_shared(config) + (config.rows - 1 - row) * distance
+        return min(behind, config.feed_window - row * distance)
 
     @staticmethod
     def _part(info: data.View, row: int) -> Value:

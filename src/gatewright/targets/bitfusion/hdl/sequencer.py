@@ -12,6 +12,7 @@ from gatewright.targets.bitfusion.hdl.loops import LoopNest
 from gatewright.targets.bitfusion.hdl.state import STATE_LAYOUT, STEP_INFO, pair_of, width_is
 from gatewright.targets.bitfusion.hdl.unit import InputCode
 from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps
+from gatewright.targets.bitfusion.slots import SHARED_DISTANCES
 from gatewright.targets.bitfusion.timing import switch_cycles
 
 __all__ = ["STEP", "FusionSequencer"]
@@ -181,7 +182,8 @@ class FusionSequencer(wiring.Component):
             self.step.info.two_bytes.eq(two_bytes),
             self.step.info.weight_high.eq(state.weight_high),
             self.step.info.split.eq(state.split),
-            self.step.info.share.eq(state.share),
+            self.step.info.shared.eq(state.share.any()),
+            self.step.info.distance.eq(sum(Mux(state.share == d, i, 0) for i, d in enumerate(SHARED_DISTANCES))),
             self.step.info.in_turn.eq(state.share.any() & state.count0[1]),
         ]
         with m.If(step):

@@ -5,6 +5,7 @@ from amaranth.lib import data
 
 from gatewright.targets.bitfusion.blocks import POST_FIELDS, STATE
 from gatewright.targets.bitfusion.hdl.unit import PAIR, InputCode, WeightCode
+from gatewright.targets.bitfusion.slots import SHARED_DISTANCES
 
 __all__ = ["POST_LAYOUT", "STATE_LAYOUT", "STEP_INFO", "pair_of", "width_is"]
 
@@ -21,8 +22,9 @@ STEP_INFO = data.StructLayout(
         "two_bytes": 1,  # inputs have 16
         "weight_high": 1,  # weights are the upper bytes of 16-bit ones
         "split": 1,  # chunks are split among rows
-        "share": 4,  # bytes between pixels that share a word
-        "in_turn": 1,  # two rows of the image have every other pixel
+        "shared": 1,  # pixels share a word
+        "distance": range(len(SHARED_DISTANCES)),  # ... and lie so far apart
+        "in_turn": 1,  # ... in two rows of the image, every other one in each
     }
 )
 """What goes along with a step."""
