@@ -14,6 +14,8 @@ __all__ = ["FetchUnit"]
 
 BURST_INSTRUCTIONS = 8
 QUEUE_DEPTH = 16
+TAKEN_CYCLES = 2
+"""From the dispatch of an instruction until another one may be requested in its place."""
 
 
 class FetchUnit(wiring.Component):
@@ -65,7 +67,7 @@ class FetchUnit(wiring.Component):
         count = Signal(boundary_bits + 1)
         last_beat = Signal(range(BURST_INSTRUCTIONS * beats_each))
         requested = self.requests.valid & self.requests.ready
-        taken = Signal()  # one cycle late: it comes after the whole of the decoder
+        taken = Signal()  # one cycle late, since the whole of the decoder comes before it: see `TAKEN_CYCLES`
         m.d.comb += [
             until_boundary.eq(BURST_INSTRUCTIONS - place),
             count.eq(Mux(~to_request[boundary_bits:].any() & (few < until_boundary), few, until_boundary)),

@@ -16,7 +16,7 @@ from gatewright.hdl.axi import BURST_BEATS
 from gatewright.hdl.burst import BurstPlanner
 from gatewright.hdl.core_port import READ_LATENCY
 from gatewright.hdl.dispatch_queue import FLIGHT_DEPTH
-from gatewright.hdl.fetch import BURST_INSTRUCTIONS, QUEUE_DEPTH
+from gatewright.hdl.fetch import BURST_INSTRUCTIONS, QUEUE_DEPTH, TAKEN_CYCLES
 from gatewright.hdl.instruction import INSTRUCTION_BYTES, Memory, Opcode, Queue
 from gatewright.hdl.timeline import Gate, Process, Timeline
 
@@ -245,10 +245,14 @@ class ShellModel:
             while len(queue.waiting) >= self.queue_depth:
                 yield self._dispatch_changed
             queue.waiting.append((time.now + 1, instruction))
-            self._reserved -= 1
-            time.notify(self._fetch_changed)
+            time.call(TAKEN_CYCLES, self._take_instruction)
             time.notify(queue.changed)
             yield 1
+
+    def _take_instruction(self) -> None:
+        """There is room for one more instruction in the queue of the fetch."""
+        self._reserved -= 1
+        self.time.notify(self._fetch_changed)
 
     # Queues and tokens.
 
