@@ -185,3 +185,18 @@ def test_shared_words_have_all_their_weights_on_chip():
     graph = first_layer((8, 4), 1, (9, 9), image=(12, 12))
     assert shares(graph, config) == {0}
     test_model.check(graph, config)
+
+
+@pytest.mark.parametrize(("channels", "width"), [(1, 3), (3, 2)])
+def test_inputs_of_16_bits_share_words(channels, width):
+    """Two bytes an element, and of the padding."""
+    maker = NarrowMaker("wide", (8, 8))
+    x = maker.builder.input("x", ir.TensorType((1, 7, 31, channels), ir.I16))
+    weights = maker.builder.constant(maker.random.integers(-128, 128, (5, 9, width, channels)), ir.I8)
+    sums = maker.builder.add(ir.Conv2d(pads=(4, 1, 4, width - 2), x_zero=-300), x, weights)
+    shift = maker.builder.constant([20], ir.IntType(8, signed=False))
+    op = ir.Requantise(0, -128, 127, ir.Rounding.HALF_EVEN, ir.I8)
+    graph = run_passes(maker.build(maker.builder.add(op, sums, maker.builder.constant([3], ir.U32), shift)))
+    assert shares(graph, WIDE) == {0, 2 * channels}
+    test_model.check(graph, WIDE)
+    check_rtl(graph, RTL["8x4"])
