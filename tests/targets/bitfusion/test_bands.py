@@ -13,9 +13,9 @@ from tests.targets.bitfusion.test_rtl import check as check_rtl
 
 from gatewright import ir
 from gatewright.passes import run_passes
+from gatewright.targets.array import bands as module
 from gatewright.targets.array.layers import layers_of
 from gatewright.targets.array.tiling import Tile, whole
-from gatewright.targets.bitfusion import bands as module
 from gatewright.targets.bitfusion.bands import Band, band_bias, bands
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.cycles import count_cycles

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewright.hdl.instruction import Memory, Opcode
+from gatewright.hdl.instruction import INSTRUCTION_BYTES, Memory, Opcode
 from gatewright.targets.array.assembler import Step
+from gatewright.targets.array.bands import Band, cheapest_bands, has_own_bias, taps_of, whole_band
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.emitter_vector import VectorEmitter
 from gatewright.targets.array.graded import first_pixels, graded_blocks, graded_tiles
@@ -29,6 +30,7 @@ from gatewright.targets.array.tiling import (
     tile_pixels,
     whole,
 )
+from gatewright.targets.array.timing import NEXT_CYCLES, START_CYCLES, drain_cycles
 from gatewright.targets.array.vector_job import VectorLayer
 
 __all__ = ["Emitter"]
@@ -59,6 +61,15 @@ class _Target:
     residual: int
     pixel_bytes: int
     row_bytes: int
+
+    def below(self, distance: int, job: Job) -> _Target:
+        """The same, so many bytes on."""
+        return replace(
+            self,
+            activation=None if self.activation is None else self.activation + distance,
+            output=None if self.output is None else self.output + distance,
+            residual=self.residual + job.at_residual(distance),
+        )
 
 
 class Emitter(OperandLoader):
@@ -186,10 +197,13 @@ class Emitter(OperandLoader):
         for tap in taps or self._whole_taps(job):
             at = block[0] * depth + tap.start
             self.fetch_weights(key, job, start, at + (block[1] - block[0]) * tap.depth)
+            weights = start + at * self.config.weight_word_bytes
+            if tap.depth == depth:
+                self._bands(key, job, place, block, tap, weights)
+                continue
             last = tap.start + tap.depth == depth
             parameters = self.load_parameters(key, job, block) if last else 0
             self._config_taps(job, tap, source)
-            weights = start + at * self.config.weight_word_bytes
             self._compute(job, tile, source, target, block, tap, (weights, parameters), (tap.start == 0, last))
 
     def _tile(self, key: tuple[int, int], job: Job, tile: Tile, plan: LayerPlan, split: bool) -> _Target:
@@ -213,11 +227,54 @@ class Emitter(OperandLoader):
             for part, tap in enumerate(parts):
                 fresh = number or len(taps) > 1
                 weights = self.load_weights(key, job, block, tap) if fresh else first_weights
+                if len(taps) == 1:
+                    self._bands(key, job, (tile, source, target), block, tap, weights)
+                    continue
                 parameters = self.load_parameters(key, job, block) if number else first_parameters
                 self._config_taps(job, tap, source)
                 ends = (part == 0, part == len(parts) - 1)
                 self._compute(job, tile, source, target, block, tap, (weights, parameters), ends)
         return target
+
+    def _bands(
+        self,
+        key: tuple[int, int],
+        job: Job,
+        place: tuple[Tile, _Source, _Target],
+        block: tuple[int, int],
+        tap: TapBlock,
+        weights: int,
+    ) -> None:
+        """Some tiles of filters of a tile of pixels with all their taps but those outside the image."""
+        tile, source, target = place
+        for band in self._cheapest(job, tile, block[1] - block[0]):
+            parameters = self.load_parameters(key, job, block, band)
+            used = taps_of(tap, band, job)
+            self._config_taps(job, used, source)
+            there = target.below((band.tile.row - tile.row) * target.row_bytes, job)
+            # Weights of a tile of filters follow those of the one before only where all are used.
+            parts = [block] if used == tap else [(filters, filters + 1) for filters in range(*block)]
+            for part in parts:
+                before = part[0] - block[0]
+                at = weights + (before * tap.depth + used.start) * self.config.weight_word_bytes
+                constants = (at, parameters + before * self.parameter_size())
+                self._compute(job, band.tile, source, there, part, used, constants, (True, True))
+
+    def _cheapest(self, job: Job, tile: Tile, filters: int) -> tuple[Band, ...]:
+        """The bands that take the least cycles for so many tiles of filters; one where their biases have no room."""
+        config = self.config
+        if not job.tileable or (job.pad and 3 * len(job.weights) * self.parameter_size() > config.parameter_bytes // 2):
+            return (whole_band(job, tile),)
+
+        def cycles(band: Band) -> float:
+            steps = job.taps.depth(config.word_length) * band.taps // job.taps.rows
+            tiles = filters * -(-tile_pixels(job, band.tile) // config.rows)
+            computes = filters if job.tile_x is not None or band.taps < job.taps.rows else 1
+            read = computes * INSTRUCTION_BYTES + filters * self.parameter_size() * has_own_bias(job, band)
+            between = START_CYCLES - 1 + NEXT_CYCLES
+            return tiles * max(steps, drain_cycles(config)) + computes * between + read / config.bus_bytes
+
+        return cheapest_bands(job, tile, config.rows, cycles)
 
     @staticmethod
     def _single(job: Job) -> list[tuple[int, int]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import Memory
+from gatewright.targets.array.bands import Band, band_bias, has_own_bias
 from gatewright.targets.array.config import ArrayConfig, settable_bytes
 from gatewright.targets.array.isa import parameter_dtype
 from gatewright.targets.array.job import Job
@@ -56,9 +58,17 @@ class OperandLoader(Writer):
         self.load_around(self.pack(full, data), start, len(data), self.config.weight_bytes)
         return start
 
-    def load_parameters(self, key: object, job: Job, block: tuple[int, int]) -> int:
-        """Address of a block's parameters; those of the whole job are loaded at once when half the room holds them."""
-        word = self.config.lane_groups * self.config.parameter_word_bytes
+    def parameter_size(self) -> int:
+        """Bytes of the parameters of a tile of filters."""
+        return self.config.lane_groups * self.config.parameter_word_bytes
+
+    def load_parameters(self, key: object, job: Job, block: tuple[int, int], band: Band | None = None) -> int:
+        """Address of a block's parameters; those of the whole job are loaded at once when half the room holds them.
+
+        A band of the job may have a bias of its own.
+        """
+        own = band if band is not None and has_own_bias(job, band) else None
+        word = self.parameter_size()
         last = len(job.weights)
         limit = self.config.parameter_bytes // 2
         if last * word <= limit:
@@ -68,10 +78,11 @@ class OperandLoader(Writer):
         else:
             least, have = settable_bytes(2 * (block[1] - block[0]) * word), self.config.parameter_bytes
             raise ConfigError(f"parameter_bytes must be at least {least} for layer {job.name!r}, not {have}")
-        full = ("parameters", key, part)
+        full = ("parameters", key, part, own and (own.first, own.stop))
         start = self.parameters.find(full)
         if start is None:
-            data = parameter_table(job, self.config, last, self.config.columns)[part[0] : part[1]].tobytes()
+            shape = replace(job, bias=band_bias(job, own, self.config.columns)) if own else job
+            data = parameter_table(shape, self.config, last, self.config.columns)[part[0] : part[1]].tobytes()
             start = self.parameters.put(full, len(data))
             self.load_constants(Memory.PARAMETER, full, data, start)
         return start + (block[0] - part[0]) * word

@@ -173,7 +173,7 @@ class Post(wiring.Component):
             m.submodules[f"lane_{index}"] = lane
             m.d.comb += [
                 lane.settings.eq(self.settings),
-                lane.sum.eq(delayed(m, self._sum(m, index), 1, f"sum_{index}")),
+                lane.sum.eq(self._sum(m, index)),
                 lane.parameter.eq(self.parameters[index]),
                 lane.residual.eq(self._residual(index)),
                 lane.table.enable.eq(self.table.enable),
@@ -214,14 +214,17 @@ class Post(wiring.Component):
                     m.d.comb += self.write_mask.eq(Cat(lane.replicate(1 << size) for lane in lanes))
 
     def _sum(self, m: Module, lane: int) -> Value:
-        """The sum that a lane takes: that of its column in the lane group whose turn it is."""
+        """The sum that a lane takes: that of its column in the lane group whose turn it is, a cycle later."""
         columns = range(lane, self.config.columns, self.config.post_lanes)
         chosen = Signal(signed(self.config.accumulator_width), name=f"chosen_{lane}")
         with m.Switch(self.group):
             for group, column in enumerate(columns):
                 with m.Case(group):
                     m.d.comb += chosen.eq(self.sums[column])
-        return chosen
+        taken = Signal.like(chosen, name=f"sum_{lane}", reset_less=True)
+        with m.If(self.valid):
+            m.d.sync += taken.eq(chosen)
+        return taken
 
     def _place(self, m: Module) -> tuple[Value, Value]:
         """Bring the place along, to the read of the residual operand and to the write.
