@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from generated import Beside, Figure, GeneratedFindings
 from tables import table, verdict
 
@@ -23,7 +21,7 @@ def generated_section(findings: GeneratedFindings) -> str:
     headings = ["case", "parallelism", "memory", "NNgen>", "bound>", "reached>", "kept", "equal", "machine"]
     cases = table(headings, (_case(one) for one in findings.cases))
     figures = table(["", "NNgen", "bound", "reached", "kept"], (_figure(one) for one in findings.figures))
-    return "\n".join([_INTRODUCTION, cases, *_missed(findings), figures])
+    return "\n".join([_INTRODUCTION, cases, figures])
 
 
 def _case(one: Beside) -> list[str]:
@@ -41,17 +39,3 @@ def _case(one: Beside) -> list[str]:
 
 def _figure(one: Figure) -> list[str]:
     return [one.what, one.nngen, one.bound, one.text, "-" if one.bound == "-" else verdict(one.met)]
-
-
-def _missed(findings: GeneratedFindings) -> Iterator[str]:
-    """Why bounds are missed, where that is known."""
-    for one in findings.cases:
-        if not one.check.met and one.case.name in _WHY:
-            yield f"- {one.case.name}, memory {one.memory}: {_WHY[one.case.name]}\n"
-
-
-_WHY = {
-    "conv 3x3, 8x8x8 to 8": "1,152 cycles are computing, on 32 multipliers. The first 350 cycles are bound by the bus: "
-    "768 bytes in seven bursts that this memory serves one after the other, 13 cycles apart.",
-}
-"""Where the cycles of a case go that misses its bound."""
