@@ -165,6 +165,19 @@ def _table(m: Maker) -> ir.Graph:
     return m.build(m.table(m.table(m.layer(m.input(1, 5, 5, 4), 9))))
 
 
+def _table_behind_a_pool(m: Maker) -> ir.Graph:
+    """Of any table the greatest operand need not have the greatest entry; of one that never falls it has."""
+    x = m.input(1, 7, 6, 5)
+    rising = m.builder.constant(np.sort(m.random.integers(-128, 128, 256)), ir.I8)
+    pool = ir.MaxPool((2, 2), (1, 2), (1, 0, 0, 0))
+    return m.build(m.table(m.op(pool, x)), m.op(ir.Lut(ir.I8), m.op(pool, x), rising))
+
+
+def _pool_behind_a_product(m: Maker) -> ir.Graph:
+    """Whose operand is an image: each of its pixels a row of the product."""
+    return m.build(m.op(ir.MaxPool((2, 2), (2, 2)), m.product(m.input(1, 7, 4, 5), 7)))
+
+
 def _max_pool_fused(m: Maker) -> ir.Graph:
     return m.build(m.op(ir.MaxPool((2, 2), (2, 2)), m.layer(m.input(1, 9, 8, 3), 20)))
 

@@ -129,3 +129,11 @@ def test_people_know_a_layer_by_its_main_node(main, result, title):
     net.layers(net.pool(net.requantise(net.conv(net.x, main), result), "pool"))
     (layer,) = passes.group(net.graph, FusionRules())
     assert layer.title == title
+
+
+def test_pool_behind_a_product_stays_alone():
+    """The pixels of a product stand in one column, whatever image they are of."""
+    net = Net()
+    weights = net.b.constant(np.ones((4, 4), int), ir.I8, "w")
+    product = net.requantise(net.b.add(ir.MatMul(), net.x, weights, name="product"), "product.q")
+    assert net.layers(net.pool(product, "pool")) == ["mac: product product.q", "pool: pool"]

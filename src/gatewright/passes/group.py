@@ -60,8 +60,8 @@ def group(graph: ir.Graph, fuse: FusionRules) -> tuple[Layer, ...]:
     """The graph's nodes as layers, each after the layers whose outputs it reads.
 
     1. *mac*: Conv2d, MatMul or RoundedConv2d, then, each where `fuse` takes it and the value before it has this one
-       reader: Requantise, Add whose other operand an earlier layer or an input supplies, Lut, MaxPool whose windows
-       tile the image (kernel = strides, no padding). Nothing follows without a Requantise.
+       reader: Requantise, Add whose other operand an earlier layer or an input supplies, Lut, and behind a convolution
+       MaxPool whose windows tile the image (kernel = strides, no padding). Nothing follows without a Requantise.
     2. *pool*: any other pooling, ReduceMax, ArgMax, then a Lut.
     3. *elementwise*: any other Add, Multiply, Shift, LeakyRelu, Lut, Requantise, Clip.
     4. *move*: Concat, Transpose, Slice, Pad, Upsample, Broadcast.
@@ -125,7 +125,8 @@ class _Grouping:
         if self.fuse.lut:
             self._take(nodes, ir.Lut)
         following = self._next(nodes[-1])
-        if following is not None and self._tiles(following.op):
+        convolution = not isinstance(nodes[0].op, ir.MatMul)  # the pixels of a product stand in one column
+        if convolution and following is not None and self._tiles(following.op):
             nodes.append(following)
 
     def _take(self, nodes: list[ir.Node], kind: type[ir.Operator]) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
+import numpy as np
+
 from gatewright.ir import Add, Conv2d, Graph, Lut, MaxPool, Node, Requantise
 from gatewright.passes import FusionRules, Layer, aliases, group
 from gatewright.targets.array.config import ArrayConfig
@@ -61,14 +63,18 @@ def _vector_cut(graph: Graph, layer: Layer, config: ArrayConfig) -> int | None:
 
 
 def _array_cut(graph: Graph, layer: Layer, config: ArrayConfig) -> int | None:
-    """Where an addition rounds otherwise than the requantisation, or is followed by a pool.
+    """Where an addition rounds otherwise than the requantisation, or is followed by a pool, or a table follows one.
 
-    The post unit has one rounding for both, and reads the residual operand at the places it writes. Nor does it take
-    what only the vector unit can do.
+    The post unit has one rounding for both, reads the residual operand at the places it writes, and has the maximum
+    behind the table, which is the same as long as the table never falls. Nor does it take what only the vector unit
+    can do.
     """
     for place, node in enumerate(layer.nodes[1:], 1):
         if config.vector_lanes and isinstance(node.op, Add | Lut | MaxPool) and array_reason(node, graph, config):
             return place
+    table = layer.find(Lut)
+    if isinstance(layer.main.op, MaxPool) and table is not None and _falls(graph, table):
+        return layer.nodes.index(table)
     if layer.kind != "mac":
         return None
     add = layer.find(Add)
@@ -77,6 +83,11 @@ def _array_cut(graph: Graph, layer: Layer, config: ArrayConfig) -> int | None:
         return layer.nodes.index(add)
     pool = layer.find(MaxPool)
     return layer.nodes.index(pool) if add is not None and pool is not None else None
+
+
+def _falls(graph: Graph, table: Node) -> bool:
+    """Whether a greater operand has a lesser entry anywhere in a table."""
+    return bool((np.diff(graph.constant(table.inputs[1]).array.astype(np.int64)) < 0).any())
 
 
 def _rounding(node: Node) -> object:

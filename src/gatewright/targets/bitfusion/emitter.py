@@ -94,10 +94,9 @@ class FusionEmitter(Writer):
             self._under_way.fence()
         self.loaded = dict.fromkeys(plan.load, 0)
         self._residual_loaded = not plan.load_residual
-        for number, job in enumerate(jobs):
-            self._job((index, number), job, plan)
+        stored = [self._job((index, number), job, plan) for number, job in enumerate(jobs)]
         output = jobs[0].shape.output.value
-        if plan.to_memory and output in plan.output and not all(self._stores_rows(job, plan) for job in jobs):
+        if plan.to_memory and output in plan.output and not all(stored):
             self.transfer(
                 Opcode.STORE, Memory.OUTPUT, self.memory[output], plan.output[output].start, self.sizes(output)
             )
@@ -107,13 +106,20 @@ class FusionEmitter(Writer):
         end.fields |= {"stamp": 1, "stamp_index": index}
         self.steps.append(end)
 
-    def _job(self, key: tuple[int, int], job: FusionJob, plan: LayerPlan) -> None:
+    def _job(self, key: tuple[int, int], job: FusionJob, plan: LayerPlan) -> bool:
+        """Emit a job; whether its results are stored as its tiles are done."""
         room = self.fusion.wbuf_bytes
         depth_bytes = job.weights[0].nbytes
-        for tile in self._tiles(job, plan, few=self._few(job)):
+        tiles = self._tiles(job, plan, few=self._few(job))
+        columns = job.shape.columns[-1].count
+        stores = self._stores_rows(job, plan) and all(tile.columns == columns for tile in tiles)
+        for tile in tiles:
             short = tile_pixels(job.shape, tile) <= self.fusion.rows
             split = depth_bytes > room or (depth_bytes > room // 8 and short and not job.slots.share)
-            self._tile(key, job, tile, plan, split=split)
+            target = self._tile(key, job, tile, plan, split=split)
+            if stores:
+                self._store_rows(job, tile, target)
+        return stores
 
     def _tiles(self, job: FusionJob, plan: LayerPlan, *, few: bool) -> list[Tile]:
         shape = job.shape
@@ -130,7 +136,7 @@ class FusionEmitter(Writer):
         return job.weights[0].nbytes > self.fusion.wbuf_bytes or job.widths[1] > 8
 
     def _stores_rows(self, job: FusionJob, plan: LayerPlan) -> bool:
-        """Whether tiles of whole rows are dense parts of an output that goes to memory from the output buffer."""
+        """Whether whole rows of tiles are dense parts of an output that goes to memory from the output buffer."""
         out, shape = job.shape.output, job.shape
         dense = out.pixel_bytes == job.filter_bytes and out.row_bytes == shape.row_pixels * out.pixel_bytes
         whole_rows = dense and not self._few(job)
@@ -138,7 +144,7 @@ class FusionEmitter(Writer):
 
     # One tile.
 
-    def _tile(self, key: tuple[int, int], job: FusionJob, tile: Tile, plan: LayerPlan, *, split: bool) -> None:
+    def _tile(self, key: tuple[int, int], job: FusionJob, tile: Tile, plan: LayerPlan, *, split: bool) -> Target:
         self._turn ^= 1
         size = self.fusion.wbuf_bytes
         room = size // 8 if tile_pixels(job.shape, tile) <= self.fusion.rows else size // 4
@@ -170,12 +176,11 @@ class FusionEmitter(Writer):
                 if freeing:
                     turns[-1:] = self._freeing(job, turns[-1])
                 self._compute(job, turns, (source, target), (block, part), weights)
-        if self._stores_rows(job, plan):
-            self._store_rows(job, tile, target)
-        elif target.following is None and job.shape.output.value not in plan.output:
+        if target.following is None and job.shape.output.value not in plan.output:
             self._move_tile(
                 Opcode.STORE, job, tile, self._place_of(job.shape.output.value, job, tile), target.output or 0
             )
+        return target
 
     @staticmethod
     def _freeing(job: FusionJob, turn: _Turn) -> list[_Turn]:

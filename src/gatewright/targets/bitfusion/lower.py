@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 
 from gatewright.errors import ConfigError
 from gatewright.hdl.instruction import STAMP_COUNT, Opcode
@@ -62,7 +63,7 @@ def lower(graph: Graph, config: FusionConfig, target: str = "bitfusion") -> Prog
     for index, (mine, plan) in enumerate(zip(jobs, placement.layers, strict=True)):
         starts.append(len(emitter.steps))
         emitter.layer(index, mine, plan)
-    parts = [emitter.steps[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+    parts = [emitter.steps[start:stop] for start, stop in pairwise([*starts, len(emitter.steps)])]
     steps = [*loads_ahead(emitter.steps, config), FusionStep(Opcode.END)]
     synchronise(steps, array, FusionEffects(config))
     prove(steps, array, FusionEffects(config))
