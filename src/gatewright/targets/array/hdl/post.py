@@ -133,7 +133,7 @@ class PostLane(wiring.Component):
 
 
 class Post(wiring.Component):
-    """All lanes: takes sums from the array's first row as `Drain` says, and writes activations.
+    """All lanes: takes the sums of the array's row that `Drain` names, and writes activations.
 
     Writes come `post_latency` cycles after the step of the drain, reads of the residual operand such that it is there
     in time. Neither can be refused.
