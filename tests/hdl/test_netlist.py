@@ -1,11 +1,14 @@
 """The steps taken one by one instead of Amaranth's converter give its text, but for memories."""
 
+import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from gatewright.hdl.netlist import component_ports, to_rtlil
+from gatewright.hdl import emit_verilog, synthesise
+from gatewright.hdl.netlist import component_ports, one_of_many, to_rtlil
+from gatewright.hdl.outline import Outline
 from gatewright.hdl.shell_control import RunControl
 
 
@@ -63,3 +66,61 @@ def test_memories_that_are_written_lose_their_zeroes_and_roms_keep_their_content
     assert sorted(ours) == sorted(["    connect \\DATA {  }", f"    connect \\DATA 2048'{words}"])
     assert len(theirs) == 2
     assert f"    connect \\DATA 2048'{words}" in theirs
+
+
+class Stage(wiring.Component):
+    """Adds a constant, a cycle later; `elaborations` counts how often any was elaborated."""
+
+    elaborations = 0
+    i: In(8)
+    o: Out(8)
+
+    def __init__(self, step, *, resets=False):
+        self.step, self.resets = step, resets
+        super().__init__()
+
+    def elaborate(self, platform):
+        Stage.elaborations += 1
+        m = Module()
+        sum = Signal(8, reset_less=not self.resets)
+        m.d.sync += sum.eq(self.i + self.step)
+        m.d.comb += self.o.eq(sum)
+        return m
+
+
+class Line(wiring.Component):
+    """Stages in a row, of two kinds in turn."""
+
+    i: In(8)
+    o: Out(8)
+
+    def __init__(self, count, *, shared, resets=False):
+        self.count, self.shared, self.resets = count, shared, resets
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        value = self.i
+        for index in range(self.count):
+            stage = Stage(index % 2 + 1, resets=self.resets)
+            m.submodules[f"stage_{index}"] = one_of_many(stage, "stage", index % 2) if self.shared else stage
+            m.d.comb += stage.i.eq(value)
+            value = stage.o
+        m.d.comb += self.o.eq(value)
+        return m
+
+
+def test_of_many_components_one_of_a_kind_is_elaborated():
+    apart = emit_verilog(Line(6, shared=False), "line")
+    Stage.elaborations = 0
+    together = emit_verilog(Line(6, shared=True), "line")
+    assert Stage.elaborations == 2
+    kinds = ["line_stage", "line_stage_v2"] * 3
+    assert [kind for kind, _ in Outline(together).module("line").instances] == kinds
+    assert [kind for kind, _ in Outline(apart).module("line").instances] == kinds
+    assert synthesise(together, "line") == synthesise(apart, "line")
+
+
+def test_many_components_have_no_reset():
+    with pytest.raises(ValueError, match=r"stage_0 must have no register with a reset"):
+        emit_verilog(Line(2, shared=True, resets=True), "line")

@@ -11,6 +11,7 @@ from amaranth.utils import exact_log2
 
 from gatewright.hdl import emit_verilog
 from gatewright.hdl.bits import choose
+from gatewright.hdl.netlist import one_of_many
 from gatewright.hdl.pipeline import delayed
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.timing import CHOICE, choice_registers
@@ -136,7 +137,7 @@ class Array(wiring.Component):
         tap = self.tap
         for row, elements in enumerate(grid):
             for column, element in enumerate(elements):
-                m.submodules[f"element_{row}_{column}"] = element
+                m.submodules[f"element_{row}_{column}"] = one_of_many(element, "element", (self.Element, p))
                 left = elements[column - 1] if column else None
                 above = grid[row - 1][column] if row else None
                 m.d.comb += [

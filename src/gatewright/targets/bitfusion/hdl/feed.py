@@ -141,7 +141,7 @@ class FusionFeed(wiring.Component):
         for row in range(self.config.rows):
             register = Signal(8 * self.config.feed_window, name=f"row_{row}", reset_less=True)
             fresh = self._fresh(m, row, word, (previous, passed), info) if row else word
-            rests = [register >> 8 * lanes_of(_WEIGHT_WIDTHS[code]) for code in sorted(_WEIGHT_WIDTHS)]
+            rests = [register[8 * lanes_of(_WEIGHT_WIDTHS[code]) :] for code in sorted(_WEIGHT_WIDTHS)]
             m.d.sync += register.eq(choose([fresh, *rests], Mux(load, 0, info.pair.weight + 1)[:2]))
             previous, passed = register, self._passed(m, row, load, previous)
             if self.config.composable:
@@ -176,7 +176,8 @@ class FusionFeed(wiring.Component):
         what it and the rows behind it use.
         """
         previous, passed = before
-        taken = Cat(Mux(info.in_turn, passed, previous[: len(passed)]), previous[len(passed) :])
+        taken = Signal(len(previous), name=f"taken_{row}")
+        m.d.comb += taken.eq(Cat(Mux(info.in_turn, passed, previous[: len(passed)]), previous[len(passed) :]))
         fresh: list[Value] = []
         for byte in range(self.config.feed_window):
             used = [distance for distance in SHARED_DISTANCES if byte < self._shared_bytes(row, distance)]
