@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -25,7 +26,7 @@ from gatewright.compile import compile as compile_model
 from gatewright.emit import emit, load_build, read_report, write_report
 from gatewright.engines import DEFAULT_MEMORY, Engine, RunOptions
 from gatewright.engines import run as run_build
-from gatewright.errors import ConfigError, GatewrightError
+from gatewright.errors import ConfigError, DataError, GatewrightError, reason
 from gatewright.frontends.models import read_model
 from gatewright.inputs import read_inputs
 from gatewright.price import cycle_price
@@ -145,6 +146,9 @@ def run_command(
     trace: Annotated[Path | None, typer.Option(metavar="FILE.vcd", help="Write a waveform of the RTL.")] = None,
 ) -> None:
     """Run a build on given inputs. Several outputs become files with their names appended."""
+    if trace is not None and engine != "rtl":
+        raise ConfigError(f"--trace must be given with --engine rtl, not {engine}")
+    _check_files(output, trace)
     build, arrays = load_build(folder), read_inputs(inputs)
     with _progress() as show:
         limit = max(1, sum(layer.limit_cycles for layer in build.program.layers))
@@ -152,7 +156,9 @@ def run_command(
         done = run_build(build, arrays, engine, options)
     for name, array in done.outputs.items():
         clean = re.sub(r"[^\w.-]", "_", name)
-        np.save(output if len(done.outputs) == 1 else output.with_name(f"{output.stem}-{clean}.npy"), array)
+        path = output if len(done.outputs) == 1 else output.with_name(f"{output.stem}-{clean}.npy")
+        with path.open("wb") as file:  # `np.save` would append its own ending to a path
+            np.save(file, array)
     if engine != "evaluate":
         _remember(folder, build, engine, done.results[0])
         print(f"{done.cycles:,} cycles ({engine})")
@@ -185,10 +191,11 @@ def verify_command(
     choosing = _Choosing(max_loss, labels, held_out, held_out_labels)
     request = _Request(model, target, config, settings, calibrate, bits, scales, widths, choosing, batch)
     arrays = read_inputs(inputs) if inputs else None
+    _check_clock(clock)
     with _progress() as show:
+        options = VerifyOptions(count, seed, RunOptions(memory, seed), show)
         show("compiling", 0)
         build = request.compile()
-        options = VerifyOptions(count, seed, RunOptions(memory, seed), show)
         found = verify_build(build, arrays, options)
         if output is not None:
             emit(build, output, found.report)
@@ -206,6 +213,7 @@ def verify_command(
 @app.command("report")
 def report_command(folder: Folder, clock: Clock = None) -> None:
     """Show the report of a build folder."""
+    _check_clock(clock)
     _print(render_report(read_report(folder), clock))
 
 
@@ -217,6 +225,7 @@ def emit_core_command(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.v", help="Default: print it.")] = None,
 ) -> None:
     """Write the compute array of a machine on its own, as Verilog."""
+    _check_files(output)
     machine = get_target(target)
     verilog = machine.core(machine.parse_config(_read_config(config, settings)))
     if verilog is None:
@@ -257,7 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GatewrightError as error:
         _fail(str(error), error.exit_status)
     except OSError as error:
-        _fail(str(error), GatewrightError.exit_status)
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(place + reason(error), GatewrightError.exit_status)
     except Exception as error:
         if os.environ.get("GATEWRIGHT_TRACEBACK"):
             raise
@@ -299,6 +309,20 @@ def _warn(warnings: Iterable[str]) -> None:
 def _fail(message: str, status: int) -> None:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(status)
+
+
+def _check_files(*paths: Path | None) -> None:
+    """Refuse files that cannot be written, before the work whose results they are for."""
+    for path in filter(None, paths):
+        if path.is_dir():
+            raise DataError(f"{path}: must be a file, not a folder")
+        if not path.parent.is_dir():
+            raise DataError(f"{path}: there is no folder {path.parent}")
+
+
+def _check_clock(clock: float | None) -> None:
+    if clock is not None and not 0 < clock < math.inf:
+        raise ConfigError(f"--clock must be more than 0 MHz, not {clock:g}")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from gatewright import ir
 from gatewright.build import Build
-from gatewright.errors import GatewrightError, ProgramError
+from gatewright.errors import GatewrightError, ProgramError, reason
 from gatewright.host.export import c_header, c_program, registers_of
 from gatewright.ipxact import IpCore, write_ipxact
 from gatewright.program import Program
@@ -77,7 +77,7 @@ def read_report(folder: Path | str) -> Mapping[str, Any]:
     try:
         report: Mapping[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise ProgramError(f"Cannot read the report {path}: {error}") from None
+        raise ProgramError(f"Cannot read the report {path}: {reason(error)}") from None
     return report
 
 

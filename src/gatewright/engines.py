@@ -14,7 +14,7 @@ from gatewright.errors import ConfigError
 from gatewright.hdl.pins import Pins
 from gatewright.host import Driver, memory_size
 from gatewright.host.export import registers_of
-from gatewright.inputs import InputSet, join_outputs, split_inputs
+from gatewright.inputs import InputSet, check_seed, join_outputs, split_inputs
 from gatewright.ir import Port
 from gatewright.program import Arrays, Result
 from gatewright.sim import MemoryOptions, SimulatedBus
@@ -46,6 +46,16 @@ class RunOptions:
     seed: int = 0
     trace: Path | None = None
     progress: Callable[[int], None] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.memory, str):
+            MemoryOptions.named(self.memory)
+        check_seed(self.seed)
+
+    @property
+    def timing(self) -> MemoryOptions:
+        """The memory, whether it was named or given."""
+        return MemoryOptions.named(self.memory) if isinstance(self.memory, str) else self.memory
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ def _simulate(build: Build, integers: list[np.ndarray], options: RunOptions) -> 
         machine.top_module(build.config),
         memory_bytes=memory_size(program),
         data_width=machine.data_width(build.config),
-        options=MemoryOptions.named(options.memory) if isinstance(options.memory, str) else options.memory,
+        options=options.timing,
         seed=options.seed,
         trace=options.trace,
         pins=machine.pins(build.config) or Pins(),

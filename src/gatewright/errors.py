@@ -9,6 +9,7 @@ __all__ = [
     "ModelError",
     "ProgramError",
     "ToolError",
+    "reason",
 ]
 
 
@@ -48,3 +49,8 @@ class ToolError(GatewrightError):
     """A tool that the work needs, such as a C++ compiler, is missing or failed."""
 
     exit_status = 3
+
+
+def reason(error: Exception) -> str:
+    """What an error says, without the number and the path that the operating system's have."""
+    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gatewright.errors import DataError
+from gatewright.errors import ConfigError, DataError, reason
 from gatewright.ir import Port
 from gatewright.program import Arrays, by_name
 
-__all__ = ["InputSet", "join_outputs", "random_inputs", "read_inputs", "split_inputs"]
+__all__ = ["InputSet", "check_seed", "join_outputs", "random_inputs", "read_inputs", "split_inputs"]
 
 InputSet = dict[str, np.ndarray]
 """One batch of model inputs (or outputs), by the model's names."""
@@ -29,14 +29,18 @@ def read_inputs(items: Sequence[str]) -> list[np.ndarray] | dict[str, np.ndarray
     return list(named.values()) if "" in named else named
 
 
+_BEGINNINGS = (b"\x93N", b"PK")  # of arrays, and of archives of them
 _UNNAMED = "several inputs must each be given as name=file"
 
 
 def _read(path: str) -> np.ndarray:
     try:
+        with open(path, "rb") as file:
+            if file.read(2) not in _BEGINNINGS:
+                raise DataError(f"{path} must be a .npy file, as numpy.save writes it")
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"Cannot read the array {path}: {error}") from None
+        raise DataError(f"Cannot read the array {path}: {reason(error)}") from None
     if not isinstance(array, np.ndarray):
         array.close()
         raise DataError(f"{path} must hold one array (.npy), not an archive of {', '.join(array.files)}")
@@ -64,6 +68,12 @@ def _cut(port: Port, array: np.ndarray) -> list[np.ndarray]:
     if not batched or not len(array) or len(array) % shape[0]:
         return [array]  # which the port will refuse unless it fits, saying what is right
     return list(array.reshape(-1, *shape))
+
+
+def check_seed(seed: int) -> None:
+    """Raise `ConfigError` unless values can be drawn from this seed."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"seed must be a whole number of at least 0, not {seed!r}")
 
 
 def random_inputs(ports: Sequence[Port], seed: int) -> InputSet:

@@ -12,7 +12,7 @@ from gatewright.build import Build
 from gatewright.engines import Engine, RunOptions, decode_outputs, plain_outputs, run_once
 from gatewright.errors import ConfigError
 from gatewright.frontends import run_reference
-from gatewright.inputs import InputSet, random_inputs, split_inputs
+from gatewright.inputs import InputSet, check_seed, random_inputs, split_inputs
 from gatewright.ir import Port
 from gatewright.program import Arrays, Result
 from gatewright.report import Comparison, Reference, report_figures
@@ -42,6 +42,7 @@ class VerifyOptions:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ConfigError(f"count must be at least 1, not {self.count}")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)

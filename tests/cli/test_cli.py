@@ -137,6 +137,14 @@ def test_run_gives_the_same_on_every_engine(cli, quantised, array, tmp_path, eng
     assert out == ("" if engine == "evaluate" else f"100 cycles ({engine})\n")
 
 
+def test_outputs_go_to_the_file_that_is_named(cli, quantised, array, tmp_path):
+    cli("compile", quantised, "--target", "fake", "-o", tmp_path / "b")
+    x = array("x.npy", np.zeros((1, 4), np.uint8))
+    cli("run", tmp_path / "b", "-i", x, "-o", tmp_path / "scores", "--engine", "evaluate")
+    assert np.load(tmp_path / "scores").shape == (1, 3)
+    assert not (tmp_path / "scores.npy").exists()
+
+
 def test_run_remembers_what_it_measured(cli, quantised, array, tmp_path):
     cli("compile", quantised, "--target", "fake", "-o", tmp_path / "b")
     x = array("x.npy", np.zeros((1, 4), np.uint8))

@@ -185,9 +185,13 @@ def test_input_files_that_do_not_fit(fails, built, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((1, 4), np.int8))
     np.savez(tmp_path / "archive.npz", a=np.zeros(3))
     (tmp_path / "text.npy").write_text("hello")
+    np.save(tmp_path / "objects.npy", np.array([{}], object))
     for given, message in (
         (["-i", tmp_path / "archive.npz"], "must hold one array (.npy), not an archive of a"),
-        (["-i", tmp_path / "text.npy"], "Cannot read the array"),
+        (["-i", tmp_path / "text.npy"], "must be a .npy file, as numpy.save writes it"),
+        (["-i", tmp_path / "objects.npy"], "Cannot read the array"),
+        (["-i", tmp_path], "is a directory"),
+        (["-i", "nowhere.npy"], "Cannot read the array nowhere.npy: no such file or directory\n"),
         (["-i", f"z={tmp_path / 'x.npy'}"], "inputs must be x, not z"),
         (["-i", tmp_path / "x.npy", "-i", tmp_path / "x.npy"], "several inputs must each be given as name=file"),
     ):
@@ -227,6 +231,36 @@ def test_an_unknown_memory(fails, built, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((1, 4), np.int8))
     err = fails(2, "run", built, "-i", tmp_path / "x.npy", "-o", tmp_path / "y.npy", "--memory", "magic")
     assert "Memory must be one of" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seed", "-1"], "seed must be a whole number of at least 0, not -1"),
+        (["--engine", "model", "--memory", "magic"], "Memory must be one of"),
+        (["--engine", "model", "--trace", "x.vcd"], "--trace must be given with --engine rtl, not model"),
+        (["--trace", "nowhere/x.vcd"], "nowhere/x.vcd: there is no folder nowhere"),
+        (["--trace", "."], ".: must be a file, not a folder"),
+        (["-o", "nowhere/y.npy"], "nowhere/y.npy: there is no folder nowhere"),
+        (["-o", "."], ".: must be a file, not a folder"),
+    ],
+)
+def test_options_of_a_run_that_do_not_fit(fails, built, tmp_path, options, message):
+    np.save(tmp_path / "x.npy", np.zeros((1, 4), np.int8))
+    assert message in fails(2, "run", built, "-i", tmp_path / "x.npy", "-o", tmp_path / "y.npy", *options)
+
+
+@pytest.mark.parametrize("clock", ["0", "-5", "nan", "inf"])
+def test_a_clock_that_does_not_tick(fails, built, small, clock):
+    assert "--clock must be more than 0 MHz" in fails(2, "report", built, "--clock", clock)
+    assert "--clock must be more than 0 MHz" in fails(2, "verify", small, "--target", "fake", "--clock", clock)
+
+
+def test_files_that_are_not_there(fails, small, tmp_path):
+    missing = "nowhere.toml: no such file or directory\n"
+    assert fails(2, "compile", small, "--target", "fake", "--config", "nowhere.toml") == f"error: {missing}"
+    assert fails(2, "report", "nowhere").endswith("nowhere/report.json: no such file or directory\n")
+    assert "there is no folder nowhere" in fails(2, "emit-core", "--target", "fake", "-o", "nowhere/core.v")
 
 
 @pytest.mark.parametrize("arguments", [["compile"], ["bake"], ["verify", "m.onnx", "--target", "fake", "--count", "0"]])

@@ -94,6 +94,11 @@ def test_quantisation(arguments: dict[str, Any], message: str) -> None:
         ng.quantize([conv()], **{"input_scale_factors": {"x": 10}} | arguments)
 
 
+def test_seeds() -> None:
+    with pytest.raises(ConfigError, match="seed must be a whole number of at least 0, not -1"):
+        ng.simulate([conv()], seed=-1, x=np.zeros((1, 4, 4, 2)))
+
+
 def test_configurations() -> None:
     with pytest.raises(ConfigError, match="config must be a mapping of keys to values, not 3"):
         ng.design([conv()], "machine", 3)  # type: ignore[arg-type]

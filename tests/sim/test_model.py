@@ -158,6 +158,11 @@ def test_trace_is_written(scratchpad_verilog, tmp_path):
     assert f"b{0b1011:064b}" in text
 
 
+def test_a_trace_that_cannot_be_written_is_an_error(scratchpad_verilog, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Model.from_verilog(scratchpad_verilog, "scratchpad", trace=tmp_path / "nowhere" / "run.vcd")
+
+
 def test_component_without_a_clock():
     class Swap(wiring.Component):
         a: In(8)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.build import Build
+from gatewright.errors import reason
 from gatewright.hdl.csr_map import RegisterMap
 from gatewright.ipxact import IpCore, write_ipxact
 from gatewright.ng.addresses import AddressMap, is_parameter, map_addresses
@@ -87,7 +88,7 @@ class Accelerator:
             try:
                 Path(filename).write_text(self.verilog)
             except OSError as error:
-                raise ArgumentError(f"filename must be one that can be written: {error}") from error
+                raise ArgumentError(f"filename must be one that can be written: {reason(error)}") from error
         return self.verilog
 
     def to_ipxact(self, ipname: str | None = None, folder: Path | str = ".") -> Path:

@@ -13,6 +13,7 @@ from gatewright.build import Build
 from gatewright.compile import compile
 from gatewright.errors import ConfigError
 from gatewright.hdl.names import VERILOG_NAME, is_verilog_name
+from gatewright.inputs import check_seed
 from gatewright.ng.accelerator import Accelerator, Design
 from gatewright.ng.addresses import AddressMap, is_parameter
 from gatewright.ng.budget import machine_keys
@@ -107,6 +108,7 @@ def simulate(
     """
     stored = (record for record in closure(as_outputs(objs)) if isinstance(record, Storage))
     expect_names("keywords", inputs, stored)
+    check_seed(seed)
     described = _design(objs, "simulated", config, inputs)
     records = [record for record in closure(described.outputs) if isinstance(record, placeholder)]
     if taken := sorted({record.name or "" for record in records} & set(_OPTIONS)):

@@ -11,6 +11,7 @@ import numpy as np
 from gatewright.errors import MachineFault
 from gatewright.host import Driver
 from gatewright.host.export import registers_of
+from gatewright.inputs import check_seed
 from gatewright.ng import sim
 from gatewright.ng.accelerator import Accelerator
 from gatewright.ng.errors import ArgumentError
@@ -36,7 +37,7 @@ class Simulation:
     ArgumentError
         If `memory` is no array of bytes, or smaller than the accelerator's address space.
     ConfigError
-        If an option of the memory is unknown or out of range.
+        If an option of the memory is unknown or out of range, or the seed is negative.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Simulation:
         if not isinstance(handle, Accelerator):
             raise ArgumentError(f"handle must be what ng.to_veriloggen gives, not {handle!r}")
         options = memory_options(timing, **changes)
+        check_seed(seed)
         self.handle, self.memory = handle, _expect_memory(memory, handle)
         machine, config = handle.build.target, handle.build.config
         self._bus = SimulatedBus(

@@ -26,12 +26,15 @@ class Model:
     Outputs that depend on inputs within the cycle follow `set` at once. Memories and whatever else the design leaves
     open start as noise drawn from `seed`, inputs as zero. Use it in a `with`, or `close` it. `library` and `handle` are
     for those who add C++ of their own to the model. `pins` names clock and reset as the model was built with them.
+    Raises `OSError` if `trace` is no file that can be written.
     """
 
     def __init__(
         self, built: BuiltModel, *, seed: int = 0, trace: Path | None = None, pins: Pins | None = None
     ) -> None:
         self._pins = pins or Pins()
+        if trace is not None:
+            Path(trace).write_bytes(b"")  # Verilator would not tell that it cannot
         self.library = _load(built.library)
         self.handle = self.library.gw_open(seed & 0xFFFF_FFFF, str(trace or "").encode())
         self._ports = {port.name: port for port in built.ports}
