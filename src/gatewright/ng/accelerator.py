@@ -88,7 +88,7 @@ class Accelerator:
             try:
                 Path(filename).write_text(self.verilog)
             except OSError as error:
-                raise ArgumentError(f"filename must be one that can be written: {reason(error)}") from error
+                raise ArgumentError(f"filename must be one that can be written: {filename}: {reason(error)}") from error
         return self.verilog
 
     def to_ipxact(self, ipname: str | None = None, folder: Path | str = ".") -> Path:
