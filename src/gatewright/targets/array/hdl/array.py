@@ -149,9 +149,8 @@ class Array(wiring.Component):
                     m.d.comb += element.load.eq(self.load[column] & (self.row == row))
                     m.d.comb += element.start.eq(self.preload[column])
             tap = delayed(m, tap, 1, f"tap_{row + 1}") if row + 1 < p.rows else tap
-        nothing = self._nothing(m, grid)
         for column, chosen in enumerate(self._chosen(m, grid)):
-            m.d.comb += self.result[column].eq(chosen | nothing)
+            m.d.comb += self.result[column].eq(chosen)
         return m
 
     def _chosen(self, m: Module, grid: list[list[ProcessingElement]]) -> list[Value]:
@@ -171,18 +170,6 @@ class Array(wiring.Component):
             ]
             row = delayed(m, row[bits:], 1, f"row_{level}")
         return [choose(results, row) for results in columns]
-
-    def _nothing(self, m: Module, grid: list[list[ProcessingElement]]) -> Value:
-        """Zero, from what the elements at the edges put out.
-
-        So their ports are used, with something that is no constant, and all elements are one module. The emitted
-        Verilog has a plain zero.
-        """
-        ends = [value for row in grid for value in (row[-1].tap_o.as_value(), row[-1].activation_o)]
-        width = self.parameters.accumulator_width
-        nothing = Signal(signed(width))
-        m.d.comb += nothing.eq(Cat(*ends, *(element.weight_o for element in grid[-1])).any().replicate(width) & 0)
-        return nothing
 
 
 def emit_core(config: ArrayConfig, name: str = "gatewright_systolic_array") -> str:
