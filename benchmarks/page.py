@@ -31,9 +31,9 @@ Cycles are counted in RTL: the emitted Verilog, Verilated, behind a 64-bit AXI m
 with 32 cycles of latency and one beat a cycle, from the start command to the last write's response. `limit` is the
 least that the array's multipliers and the bus allow, `max(Σ ceil(macs / multipliers), ceil(compulsory bytes / bus
 bytes))`: padding taps count as work, on-chip memory as unlimited, and everything else as free. Efficiency is
-`limit / RTL`. `model` are the cycles that the compiler's model of the machine computes. `equal` says that the graph's
-meaning, the model and the RTL give the same outputs bit for bit; `ONNX Runtime` how many output values differ from its
-own, and by how many steps.
+`limit / RTL`; it may pass 1, since rows of a kernel that lie in the padding are left out. `model` are the cycles that
+the compiler's model of the machine computes. `equal` says that the graph's meaning, the model and the RTL give the same
+outputs bit for bit; `ONNX Runtime` how many output values differ from its own, and by how many steps.
 """
 
 _COUNTERS = """\

@@ -128,11 +128,12 @@ class Binding:
 class LayerInfo:
     """One layer as the report shows it; its place in `Program.layers` is the index of its time stamp.
 
-    `limit_cycles` is the least the machine's array would need: macs / macs_per_cycle, rounded up. `transfer_bytes` are
-    the parameters that this layer's tiling brings in, as often as it does; None if the compiler does not say. `widths`
-    are those of inputs and weights, where the machine's speed depends on them: `3 x 2 as 4 x 2` run at the second pair,
-    of which a multiplier finishes `products_per_unit` a cycle (`4/3`). `kept` says that results take more bits in
-    memory than their type needs: `i4 in 8 bits`.
+    `limit_cycles` is the least the machine's array would need: macs / macs_per_cycle, rounded up, with taps in the
+    padding, though machines leave some of these out. `transfer_bytes` are the parameters that this layer's tiling
+    brings in, as often as it does; None if the compiler does not say. `widths` are those of inputs and weights, where
+    the machine's speed depends on them: `3 x 2 as 4 x 2` run at the second pair, of which a multiplier finishes
+    `products_per_unit` a cycle (`4/3`). `kept` says that results take more bits in memory than their type needs:
+    `i4 in 8 bits`.
     """
 
     name: str
