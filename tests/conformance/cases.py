@@ -91,8 +91,9 @@ class Maker:
         return self.builder.add(op, x)
 
     def table(self, x: str) -> str:
-        values = self.builder.constant(self.random.integers(-128, 128, 256), ir.I8)
-        return self.builder.add(ir.Lut(ir.I8), x, values)
+        kind = self.builder.type_of(x).dtype
+        values = self.builder.constant(self.random.integers(kind.min, kind.max + 1, 1 << kind.width), kind)
+        return self.builder.add(ir.Lut(kind), x, values)
 
     def op(self, op: ir.Operator, *values: str) -> str:
         return self.builder.add(op, *values)
@@ -168,9 +169,10 @@ def _table(m: Maker) -> ir.Graph:
 def _table_behind_a_pool(m: Maker) -> ir.Graph:
     """Of any table the greatest operand need not have the greatest entry; of one that never falls it has."""
     x = m.input(1, 7, 6, 5)
-    rising = m.builder.constant(np.sort(m.random.integers(-128, 128, 256)), ir.I8)
+    kind = m.builder.type_of(x).dtype
+    rising = m.builder.constant(np.sort(m.random.integers(kind.min, kind.max + 1, 1 << kind.width)), kind)
     pool = ir.MaxPool((2, 2), (1, 2), (1, 0, 0, 0))
-    return m.build(m.table(m.op(pool, x)), m.op(ir.Lut(ir.I8), m.op(pool, x), rising))
+    return m.build(m.table(m.op(pool, x)), m.op(ir.Lut(kind), m.op(pool, x), rising))
 
 
 def _pool_behind_a_product(m: Maker) -> ir.Graph:

@@ -26,7 +26,6 @@ from gatewright.targets.bitfusion.operands import products_per_unit
 from gatewright.targets.bitfusion.slots import slots_of
 
 WIDTHS = (2, 4, 6, 8)
-NARROW = [case for case in CASES if not case.startswith("table")]  # whose operand has 8 bits
 
 SMALLEST = FusionConfig(
     rows=2,
@@ -58,7 +57,7 @@ def test_model_equals_evaluation(case, machine):
 
 
 @pytest.mark.parametrize("widths", list(product(WIDTHS, WIDTHS)))
-@pytest.mark.parametrize("case", NARROW)
+@pytest.mark.parametrize("case", CASES)
 def test_model_equals_evaluation_at_every_pair(case, widths):
     check(run_passes(CASES[case](NarrowMaker(case, widths))), MACHINES["4x8"])
 

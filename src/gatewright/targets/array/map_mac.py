@@ -19,6 +19,7 @@ __all__ = [
     "dense_image",
     "dense_output",
     "filter_tiles",
+    "full_table",
     "identity_tiles",
     "map_average_pool",
     "map_conv2d",
@@ -91,13 +92,20 @@ def read_tail(graph: Graph, nodes: Sequence[Node], first: str) -> Behind:
         elif isinstance(op, Add):
             fields |= _read_add(graph, node, first) | {"rounding": op.rounding}
         elif isinstance(op, Lut):
-            fields |= {"table": graph.constant(node.inputs[1]).array}
+            fields |= {"table": full_table(graph, node)}
         elif isinstance(op, MaxPool):
             pool = op.kernel
         elif isinstance(op, Clip):
             fields |= {"low": max(op.low, fields.get("low", op.low)), "high": min(op.high, fields.get("high", op.high))}
         first = node.name
     return Behind(Tail(**fields), bias, mul, shift, pool)
+
+
+def full_table(graph: Graph, node: Node) -> np.ndarray:
+    """The table of a Lut whose operand has up to 8 bits, as one for all operands of 8 bits."""
+    full, half = np.zeros(256, np.int8), 1 << (graph.type_of(node.inputs[0]).dtype.width - 1)
+    full[128 - half : 128 + half] = graph.constant(node.inputs[1]).array
+    return full
 
 
 def _read_add(graph: Graph, node: Node, first: str) -> dict[str, Any]:

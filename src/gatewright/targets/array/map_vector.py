@@ -11,9 +11,10 @@ from gatewright.passes import Layer
 from gatewright.targets.array.config import ArrayConfig
 from gatewright.targets.array.isa_vector import LaneOperation
 from gatewright.targets.array.job import Image, Level, Output, element_bytes
+from gatewright.targets.array.map_mac import full_table
 from gatewright.targets.array.vector_job import Operand, Parameters, VectorJob, VectorPass, VectorTail
 
-__all__ = ["flat_job", "full_table", "lane_groups", "map_vector_elementwise", "operands_of", "with_tail"]
+__all__ = ["flat_job", "lane_groups", "map_vector_elementwise", "operands_of", "with_tail"]
 
 _SCALED = Add | Multiply | Shift | LeakyRelu | Requantise
 
@@ -137,17 +138,8 @@ def with_tail(graph: Graph, job: VectorJob, nodes: tuple[Node, ...]) -> VectorJo
         elif isinstance(op, Clip):
             job = replace(job, tail=replace(job.tail, low=max(op.low, job.tail.low), high=min(op.high, job.tail.high)))
         elif isinstance(op, Lut):
-            table = full_table(graph.constant(node.inputs[1]).array, graph.type_of(node.inputs[0]).dtype.width)
-            job = replace(job, tail=replace(job.tail, table=table))
+            job = replace(job, tail=replace(job.tail, table=full_table(graph, node)))
     return job
-
-
-def full_table(table: np.ndarray, width: int) -> np.ndarray:
-    """A table for operands of `width` bits as one for all of 8 bits."""
-    full = np.zeros(256, np.int8)
-    middle, half = 128, 1 << (width - 1)
-    full[middle - half : middle + half] = table
-    return full
 
 
 def lane_groups(values: np.ndarray, lanes: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from gatewright.targets.array.map_move import (
 from gatewright.targets.array.supports_vector import VECTOR_RULES, vector_reason
 from gatewright.targets.target import Predicate, Rule, Support
 
-__all__ = ["ARRAY_MAPPERS", "SUPPORT", "array_reason"]
+__all__ = ["ARRAY_MAPPERS", "ARRAY_RULES", "SUPPORT", "array_reason"]
 
 Mapper = Callable[[Graph, Layer, ArrayConfig], list[Job]]
 
@@ -178,8 +178,9 @@ def _average_pool(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
 def _lut(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     if not config.lut:
         return "the configuration has no table (lut = false)"
-    if graph.type_of(node.inputs[0]).dtype.width != 8:
-        return f"the operand must have 8 bits, as the table has 256 entries, not {graph.type_of(node.inputs[0]).dtype}"
+    operand = graph.type_of(node.inputs[0]).dtype
+    if operand.width > 8:
+        return f"the operand must have 8 bits at most, as the table has 256 entries, not {operand}"
     if not graph.is_constant(node.inputs[1]):
         return "the table must be a constant"
     return _activation(node, graph, config) or _result(node, config, 8)
@@ -257,7 +258,7 @@ _RULES: tuple[tuple[type[ir.Operator], str, tuple[str, ...], Predicate, Mapper |
     (ir.MaxPool, "post unit", ("pool = true", "at most 1023 pixels a window"), _max_pool, map_max_pool),
     (ir.AveragePool, "array (sum), post unit", (_MULTIPLIER,), _average_pool, map_average_pool),
     (ir.Clip, "post unit", (_OPERAND,), _move, map_elementwise),
-    (ir.Lut, "post unit", ("lut = true", "8-bit operand and entries"), _lut, map_elementwise),
+    (ir.Lut, "post unit", ("lut = true", "operand and entries of at most 8 bits"), _lut, map_elementwise),
     (ir.Concat, "array (identity)", (_OPERAND,), _concat, map_concat),
     (ir.Pad, "array (identity)", ("height and width only",), _pad, map_pad),
     (ir.Slice, "array (identity)", ("at most four axes", "step 1 along the last"), _slice, map_slice),
@@ -281,6 +282,10 @@ def array_reason(node: Node, graph: Graph, config: ArrayConfig) -> str | None:
     """Why a node cannot run on the array and its post unit, or None."""
     refuse = _ARRAY.get(type(node.op))
     return f"the array has no {node.op.name}" if refuse is None else refuse(node, graph, config)
+
+
+ARRAY_RULES = tuple(Rule(op.name, runs, conditions, array_reason) for op, runs, conditions, *_ in _RULES)
+"""Of a machine without a vector unit."""
 
 
 def _either(node: Node, graph: Graph, config: ArrayConfig) -> str | None:

@@ -48,7 +48,7 @@ class FusionConfig:
     obuf_bytes: int = 64 * 1024
     """Output buffer: results on their way to memory, and residual operands."""
     parameter_bytes: int = 8 * 1024
-    """Buffer of biases, multipliers and shifts: 8 bytes a filter."""
+    """Buffer of biases, multipliers and shifts: 8 bytes a filter, 16 with sums of more than 32 bits."""
     feed_bytes: int = 0
     """Bytes that a row takes from one read of the input buffer; 0: eight for each row, rounded up."""
     bus_bits: int = 64

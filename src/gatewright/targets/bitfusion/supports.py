@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatewright import ir
 from gatewright.ir import Graph, Node
-from gatewright.targets.array.supports import SUPPORT as ARRAY_SUPPORT
+from gatewright.targets.array.supports import ARRAY_RULES
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.target import Predicate, Rule, Support
 
@@ -35,11 +35,13 @@ SUPPORT = Support(
             rule.operator,
             rule.runs,
             tuple(
-                text.replace("activation_bytes", "ibuf_bytes").replace("within weight_width", "of 16 bits at most")
+                text.replace("activation_bytes", "ibuf_bytes")
+                .replace("within weight_width", "of 16 bits at most")
+                .replace("activation_width", "16 bits")
                 for text in rule.conditions
             ),
             _of_array(rule.refuse),
         )
-        for rule in ARRAY_SUPPORT.rules
+        for rule in ARRAY_RULES
     )
 )
