@@ -191,6 +191,23 @@ def test_ports_of_an_axi_interface_have_the_standard_names():
     assert port_names(Ports())[:4] == ("m_axi_awvalid", "m_axi_awready", "m_axi_wvalid", "m_axi_wready")
 
 
+def test_a_member_without_bits_is_no_port():
+    class Chosen(wiring.Component):
+        index: In(range(1))
+        value: In(4)
+        result: Out(4)
+
+        def elaborate(self, platform):
+            m = Module()
+            m.d.comb += self.result.eq(self.value.word_select(self.index, 4))
+            return m
+
+    assert "index" not in port_names(Chosen())
+    verilog = emit_verilog(Chosen(), "chosen")
+    assert "index" not in verilog
+    assert lint(verilog, "chosen") == ""
+
+
 def test_name_must_be_an_identifier():
     with pytest.raises(ValueError, match="Name of a Verilog module must be an identifier, not '8x8'"):
         emit_verilog(Cell(), "8x8")

@@ -43,7 +43,7 @@ def board(tmp_path):
 
 
 def command(board, *more: str) -> list[str]:
-    files = ["-i", str(board / "x.npy"), "-o", str(board / "y.npy")]
+    files = ["-i", str(board / "x.npy"), "-o", str(board / "scores")]
     return [str(board), *files, "--registers", f"{board}/registers@0", "--memory", f"{board}/memory@0x1000", *more]
 
 
@@ -67,7 +67,7 @@ def test_a_run_on_a_board(board, capsys):
     status = main(command(board, "--base", "0x80000000", "--patience", "10"))
     machine.join()
     assert status == 0
-    np.testing.assert_array_equal(np.load(board / "y.npy"), [[-1, 2, -3, -127]])
+    np.testing.assert_array_equal(np.load(board / "scores"), [[-1, 2, -3, -127]])
     assert capsys.readouterr().out == "1,234 cycles\n"
     words = np.fromfile(board / "registers", "<u4")
     assert words[REGISTER_MAP.offset("REGION_BASE_LO", 1) // 4] == 0x8000_1000

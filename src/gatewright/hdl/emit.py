@@ -37,9 +37,9 @@ def emit_verilog(component: wiring.Component, name: str) -> str:
     """Write a component as one hierarchical Verilog text whose top module is `name`.
 
     Members of the signature become ports named by their path: `i.payload` is `i_payload`, and a channel of an AXI
-    interface is written without its second underscore: `m_axi.ar.addr` is `m_axi_araddr`. The
-    domain `sync` becomes the ports `clk` and `rst`. The text depends on the component alone: equal components give
-    equal text, with no dates, machine paths or attributes in it.
+    interface is written without its second underscore: `m_axi.ar.addr` is `m_axi_araddr`. Members without bits are
+    left out, since Verilog has no such ports. The domain `sync` becomes the ports `clk` and `rst`. The text depends on
+    the component alone: equal components give equal text, with no dates, machine paths or attributes in it.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
         raise ValueError(f"Name of a Verilog module must be an identifier, not {name!r}")
@@ -57,7 +57,7 @@ def port_names(component: wiring.Component) -> tuple[str, ...]:
 
 def _ports(component: wiring.Component) -> Ports:
     """The ports by the names they get, with their directions."""
-    signals = list(component_ports(component))
+    signals = [(path, port) for path, port in component_ports(component) if len(port[0])]
     siblings: dict[Path, set[str | int]] = {}
     for path, _ in signals:
         for depth in range(len(path)):

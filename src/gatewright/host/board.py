@@ -61,7 +61,8 @@ def _run(options: argparse.Namespace) -> int:
     ) as bus:
         result = Driver(bus, registers, program).run(inputs)
     for path, array in zip(options.output, program.decode(result.outputs).values(), strict=True):
-        np.save(path, array)
+        with open(path, "wb") as file:  # `np.save` would append its own ending to a path
+            np.save(file, array)
     print(f"{result.cycles:,} cycles")
     return 0
 

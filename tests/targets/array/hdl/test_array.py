@@ -115,6 +115,12 @@ def test_elements_are_one_module(preload: bool) -> None:
     assert lint(text, "top") == ""
 
 
+def test_an_array_of_one_row_has_no_choice_of_rows() -> None:
+    verilog = emit_core(ArrayConfig(rows=1, columns=2, post_lanes=2))
+    assert "row" not in verilog.splitlines()[2].split("(")[1].split(", ")
+    assert lint(verilog, "gatewright_systolic_array") == ""
+
+
 def test_maps_to_one_dsp_an_element() -> None:
     cells = synthesise(emit_core(ArrayConfig(rows=2, columns=2, post_lanes=2)), "gatewright_systolic_array")
     assert cells["DSP48E1"] == 4
