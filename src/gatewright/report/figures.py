@@ -91,8 +91,8 @@ def _type_bytes(kind: TensorType) -> int:
 
 
 def finite_memory_cycles(layers: Sequence[LayerInfo], bus_bytes: int, memory_bytes: int) -> int | None:
-    """Cycles that no machine of this bus and this on-chip memory can go below with these transfers of parameters; None
-    if the compiler does not say what is transferred.
+    """Cycles that no machine of this bus and this on-chip memory can go below with these transfers of parameters, if it
+    leaves out no taps in the padding; None if the compiler does not say what is transferred.
 
     Layers compute one after the other. When one begins, what has been loaded for it and for those after it still lies
     on chip, `memory_bytes` at most; the rest of it comes while they compute.
