@@ -131,7 +131,7 @@ class ShellModel:
         self.stamps: dict[int, int] = {}
         self.counters = {"READ_BEATS": 0, "WRITE_BEATS": 0}
         self.cycles = 0
-        self._fetched: list[int] = []  # cycle from which each instruction can be dispatched
+        self._fetched: list[tuple[_Burst, int]] = []  # of each instruction its burst, and the beats behind it
         self._fetch_changed, self._dispatch_changed = Gate(), Gate()
         self._reserved = 0
         self._address_free = 0  # first cycle in which the AR register takes a request
@@ -147,7 +147,7 @@ class ShellModel:
     def run(self) -> None:
         time = self.time
         if self._rom:
-            self._fetched = [ROM_LATENCY + index for index in range(len(self.program))]
+            self._fetched = [(_Burst(None, 0, ROM_LATENCY + index - 1), 0) for index in range(len(self.program))]
         else:
             time.start(self._fetch())
         time.start(self._dispatch())
@@ -224,8 +224,7 @@ class ShellModel:
             place, left = place + count, left - count
             at, burst = self._read(self.time.now, count * beats_each)
             yield at - self.time.now
-            first = burst.last - count * beats_each + 1
-            self._fetched += [first + (i + 1) * beats_each for i in range(count)]
+            self._fetched += [(burst, beats_each * behind) for behind in reversed(range(count))]
             self.time.notify(self._dispatch_changed)
             yield 1
 
@@ -234,8 +233,9 @@ class ShellModel:
         for index, instruction in enumerate(self.program):
             while len(self._fetched) <= index:
                 yield self._dispatch_changed
-            if self._fetched[index] > time.now:
-                yield self._fetched[index] - time.now
+            burst, beats = self._fetched[index]
+            while burst.last + 1 - beats > time.now:  # a core may delay the burst until then
+                yield burst.last + 1 - beats - time.now
             if instruction.opcode == Opcode.END:
                 while any(queue.waiting or queue.flight for queue in self.queues.values()):
                     yield self._dispatch_changed

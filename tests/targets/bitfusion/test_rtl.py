@@ -15,7 +15,7 @@ from gatewright.build import Build
 from gatewright.compile import compile
 from gatewright.host import Driver, memory_size
 from gatewright.host.export import registers_of
-from gatewright.ir import Graph
+from gatewright.ir import I8, U8, U32, Graph, Requantise, Rounding
 from gatewright.program import Result
 from gatewright.sim import MemoryOptions, SimulatedBus
 
@@ -109,3 +109,13 @@ def test_the_machine_depends_on_its_configuration_alone():
     narrow = build_of(CASES["residual_chain"](NarrowMaker("chain", (2, 2))), "4x8")
     assert wide.verilog == narrow.verilog
     assert wide.verilog != default_build("conv_basic", "4x4_fixed").verilog
+
+
+def test_instructions_come_behind_input_that_results_delay():
+    """Results and the next image's input go to one buffer; the instructions behind that input are late as it is."""
+    maker = NarrowMaker("late", (4, 4))
+    x = maker.input(1, 13, 10, 24)
+    for _ in range(2):
+        mul, shift = maker.builder.constant([90000] * 24, U32), maker.builder.constant([16] * 24, U8)
+        x = maker.op(Requantise(0, 0, 0, Rounding.HALF_UP, I8), x, mul, shift)
+    check(build_of(maker.build(maker.layer(x, 8, strides=(3, 2), dilations=(2, 1), pads=(2, 1, 2, 1))), "4x8"))
