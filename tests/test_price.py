@@ -36,11 +36,10 @@ def test_prices_are_those_of_the_model(model: onnx.ModelProto, samples: np.ndarr
     cost = cycle_price(model, "bitfusion", None, samples, PAIRS)
     works = layer_works(model)
     assert [work.name for work in works] == ["conv1", "conv2", "fc1", "fc2", "fc3"]
-    for pair in PAIRS:
-        assert sum(cost(work, *pair) for work in works) == _cycles(model, samples, QuantiseOptions(*pair))
-    conv2 = works[1]
-    assert cost(conv2, 2, 2) <= cost(conv2, 4, 4) < cost(conv2, 8, 8)
-    assert cost(conv2, 3, 3) == cost(conv2, 4, 4)
+    prices = [sum(cost(work, *pair) for work in works) for pair in PAIRS]
+    assert prices == [_cycles(model, samples, QuantiseOptions(*pair)) for pair in PAIRS]
+    assert prices == sorted(prices, reverse=True)
+    assert cost(works[1], 3, 3) == cost(works[1], 4, 4) < cost(works[1], 8, 8)
 
 
 def test_a_choice_in_cycles_is_as_fast_as_it_says(model: onnx.ModelProto, samples: np.ndarray) -> None:
@@ -57,8 +56,8 @@ def test_widths_that_make_no_difference_have_no_price(model: onnx.ModelProto, sa
 
 
 def test_what_the_machine_refuses(model: onnx.ModelProto, samples: np.ndarray) -> None:
-    cost = cycle_price(model, "bitfusion", None, samples, ((8, 8), (4, 4), (16, 8)))
-    assert cost(layer_works(model)[0], 16, 8) == float("inf")
+    cost = cycle_price(model, "bitfusion", {"rows": 2}, samples, ((8, 8), (4, 4), (8, 16)))  # 4 pixels of a pool
+    assert cost(layer_works(model)[0], 8, 16) == float("inf")
     with pytest.raises(ConfigError, match="rows must be"):
         cycle_price(model, "bitfusion", {"rows": 0}, samples, PAIRS)
 

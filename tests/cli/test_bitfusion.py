@@ -49,7 +49,7 @@ def test_instructions_go_to_a_file_and_run(capsys, tmp_path):
     assert run(capsys, "conv", *EXAMPLE, "--mapping", "fused", "-o", file)[0] == 0
     status, out, _ = run(capsys, "simulate", file)
     assert status == 0
-    assert out.splitlines()[0] == "cycles used:38"
+    assert out.splitlines()[0] == "cycles used:32"
     assert out.count("7812") == 16
 
 
