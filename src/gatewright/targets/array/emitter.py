@@ -23,7 +23,6 @@ from gatewright.targets.array.tiling import (
     TapBlock,
     Tile,
     choose_tiles,
-    extent,
     filter_blocks,
     tap_blocks,
     tile_output,
@@ -32,24 +31,13 @@ from gatewright.targets.array.tiling import (
 )
 from gatewright.targets.array.timing import NEXT_CYCLES, START_CYCLES, drain_cycles
 from gatewright.targets.array.vector_job import VectorLayer
+from gatewright.targets.array.writer import Source
 
 __all__ = ["Emitter"]
 
 _SIZE_CODES = {1: 0, 2: 1, 4: 2}
 _PIECES = 3  # that the first weights of a layer come in, at least
 _LEAST_PIECE = 64  # bytes
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where the feed finds a tile's image: `base` of row `y`, byte `x`."""
-
-    base: int
-    y: int
-    x: int
-    height: int
-    row_bytes: int
-    pitch: int
 
 
 @dataclass(frozen=True)
@@ -77,7 +65,6 @@ class Emitter(OperandLoader):
 
     def __init__(self, config: ArrayConfig, memory: MemoryMap, sizes: Callable[[str], int]) -> None:
         super().__init__(config, memory, sizes)
-        self._turn = 0
 
     # One layer.
 
@@ -110,7 +97,7 @@ class Emitter(OperandLoader):
         bus_bound = single and tile_pixels(job, tiles[0]) <= self.config.rows
         stay = self._stay(job, 2 if single else 1) and not bus_bound
         for tile in tiles:
-            self._turn ^= 1
+            self.turn ^= 1
             if stay:
                 target = self._resident_tile(key, job, tile, plan)
             else:
@@ -152,7 +139,7 @@ class Emitter(OperandLoader):
         filters = len(job.weights)
         start = self.weights.find(key)
         if start is not None:
-            source, target = self._source(job, tile, plan), self._target(job, tile, plan)
+            source, target = self.source(job, tile, plan), self._target(job, tile, plan)
             self._resident_block(key, job, (tile, source, target), (0, filters), start)
             return target
         start = self.place_weights(key, job)
@@ -162,10 +149,10 @@ class Emitter(OperandLoader):
         self.fetch_weights(key, job, start, (pieces or self._whole_taps(job))[0].depth)
         if len(heads) > 1:
             for head in heads:
-                source, target = self._source(job, head, plan), self._target(job, head, plan)
+                source, target = self.source(job, head, plan), self._target(job, head, plan)
                 self._resident_block(key, job, (head, source, target), (0, 1), start, pieces)
                 pieces = None
-        source, target = self._source(job, tile, plan), self._target(job, tile, plan)
+        source, target = self.source(job, tile, plan), self._target(job, tile, plan)
         for block in graded_blocks(filters):
             if block[0] or len(heads) == 1:
                 self._resident_block(key, job, (tile, source, target), block, start, pieces)
@@ -184,7 +171,7 @@ class Emitter(OperandLoader):
         self,
         key: tuple[int, int],
         job: Job,
-        place: tuple[Tile, _Source, _Target],
+        place: tuple[Tile, Source, _Target],
         block: tuple[int, int],
         start: int,
         taps: list[TapBlock] | None = None,
@@ -217,7 +204,7 @@ class Emitter(OperandLoader):
         first_weights = self.load_weights(key, job, blocks[0], taps[0]) if len(taps) == 1 else 0
         first_parameters = self.load_parameters(key, job, blocks[0])
         self._load_table(job)
-        source = self._source(job, tile, plan)
+        source = self.source(job, tile, plan)
         target = self._target(job, tile, plan)
         self._configure(job, tile, target)
         # Tiles of filters between the first and the last, which nothing waits for, come in blocks twice as large.
@@ -240,7 +227,7 @@ class Emitter(OperandLoader):
         self,
         key: tuple[int, int],
         job: Job,
-        place: tuple[Tile, _Source, _Target],
+        place: tuple[Tile, Source, _Target],
         block: tuple[int, int],
         tap: TapBlock,
         weights: int,
@@ -280,25 +267,6 @@ class Emitter(OperandLoader):
     def _single(job: Job) -> list[tuple[int, int]]:
         return [(tile, tile + 1) for tile in range(len(job.weights))]
 
-    def _source(self, job: Job, tile: Tile, plan: LayerPlan) -> _Source:
-        image, part = job.image, extent(job, tile)
-        place = self.memory.get(image.value)
-        if image.value in plan.activation:
-            base = plan.activation[image.value].start
-            if image.value in self.loaded and place is not None:
-                self.load_rest(
-                    Memory.ACTIVATION, image.value, base, tile.image * image.image_bytes + part.y_stop * image.row_bytes
-                )
-            base += tile.image * image.image_bytes
-            return _Source(base, 0, 0, image.height, image.row_bytes, image.row_bytes)
-        assert place is not None, image.value
-        half = plan.stream.size // 2
-        base = plan.stream.start + (half if self._turn and part.size <= half else 0)
-        if part.size:
-            at = place.after(tile.image * image.image_bytes + part.y * image.row_bytes + part.x)
-            self.load(Memory.ACTIVATION, at, base, part.row_bytes, (part.rows, image.row_bytes))
-        return _Source(base, part.y, part.x, part.rows, part.row_bytes, part.row_bytes)
-
     def _load_remainders(self, plan: LayerPlan) -> None:
         """Load what no tile of this layer read (a stride leaves rows out): later layers find the value whole."""
         end = self.steps.pop()
@@ -329,7 +297,7 @@ class Emitter(OperandLoader):
         """A tile's place in the output scratchpad, in turn, dense; the residual operand's tile is loaded behind it."""
         size = -(-tile_output(job, tile) // 64) * 64
         need = size * job.output_share
-        base = room.start + (room.size // 2 // 64 * 64 if self._turn and need <= room.size // 2 // 64 * 64 else 0)
+        base = room.start + (room.size // 2 // 64 * 64 if self.turn and need <= room.size // 2 // 64 * 64 else 0)
         row = tile.columns * job.column_pixels * job.result_bytes
         if job.tail.residual:
             place = self.memory[job.tail.residual]
@@ -414,7 +382,7 @@ class Emitter(OperandLoader):
             "residual_size": _SIZE_CODES[tail.residual_bytes],
         }
 
-    def _config_taps(self, job: Job, tap: TapBlock, source: _Source) -> None:
+    def _config_taps(self, job: Job, tap: TapBlock, source: Source) -> None:
         taps, feed = job.taps, self.config.word_length
         along = (tap.words - 1) * feed * taps.element_bytes
         across = along + (tap.segments - 1) * taps.segment_step
@@ -426,7 +394,7 @@ class Emitter(OperandLoader):
             "dy_r": taps.row_step if tap.rows > 1 else 0,
             "dx_r": -across if tap.rows > 1 else 0,
             "row_bytes": source.row_bytes,
-            "pitch": source.pitch,
+            "pitch": source.row_bytes,
             "pad": job.pad,
             "wide": int(taps.element_bytes == 2),
         }
@@ -436,7 +404,7 @@ class Emitter(OperandLoader):
         self,
         job: Job,
         tile: Tile,
-        source: _Source,
+        source: Source,
         target: _Target,
         block: tuple[int, int],
         tap: TapBlock,

@@ -25,7 +25,7 @@ from gatewright.targets.array.tiling_vector import (
     vector_output,
 )
 from gatewright.targets.array.vector_job import Operand, VectorJob, VectorPass
-from gatewright.targets.array.writer import Ring, Writer
+from gatewright.targets.array.writer import Ring, Source, Writer
 
 __all__ = ["VectorEmitter", "constant_bytes"]
 
@@ -41,17 +41,6 @@ def constant_bytes(job: VectorJob) -> tuple[int, int]:
         return 0, 0
     size = operand.data.size * operand.element_bytes
     return size, size // len(operand.data)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where the unit finds an image: `base` of row `y`, byte `x`."""
-
-    base: int
-    y: int
-    x: int
-    height: int
-    row_bytes: int
 
 
 @dataclass(frozen=True)
@@ -167,7 +156,7 @@ class VectorEmitter:
                 self._compute(job, part, source, target, b, block, job.output.offset - pass_.output.offset)
         self._store(pass_, tile, target, staged=staged)
 
-    def _source(self, pass_: VectorPass, name: tuple[str, int], part: Extent, tile: Tile) -> _Source:
+    def _source(self, pass_: VectorPass, name: tuple[str, int], part: Extent, tile: Tile) -> Source:
         (value, start), writer = name, self.writer
         image = next(job.image for job in pass_.jobs if (job.image.value, job.start) == name)
         offset = start + tile.image * image.image_bytes + part.y * image.row_bytes
@@ -175,7 +164,7 @@ class VectorEmitter:
             base = self.plan.activation[value].start
             stop = offset + (part.rows - 1) * image.row_bytes + part.x_stop
             self._load_ahead(value, base, stop if part.size else 0)
-            return _Source(base + offset, part.y, 0, min(image.height - part.y, _MOST_HEIGHT), image.row_bytes)
+            return Source(base + offset, part.y, 0, min(image.height - part.y, _MOST_HEIGHT), image.row_bytes)
         entry = (value, start, tile.image, part)
         found = self.stream.find(entry)
         base = self.stream.put(entry, part.size) if found is None else found
@@ -186,7 +175,7 @@ class VectorEmitter:
                 writer.load(Memory.ACTIVATION, at, base, min(part.size, writer.sizes(value) - offset))
             elif part.size:
                 writer.load(Memory.ACTIVATION, at, base, part.row_bytes, (part.rows, image.row_bytes))
-        return _Source(base, part.y, part.x, part.rows, part.row_bytes)
+        return Source(base, part.y, part.x, part.rows, part.row_bytes)
 
     def _load_ahead(self, value: str, base: int, stop: int) -> None:
         """Load a value that stays up to `stop`, or to the end of the last burst where more than that is left."""
@@ -313,7 +302,7 @@ class VectorEmitter:
 
     # Configuration and compute.
 
-    def _configure(self, job: VectorJob, tile: Tile, source: _Source) -> None:
+    def _configure(self, job: VectorJob, tile: Tile, source: Source) -> None:
         *inner, outer = job.columns
         levels = [*inner, replace(outer, count=tile.columns)]
         fields = pixel_fields(levels, replace(job.rows, count=tile.rows))
@@ -375,7 +364,7 @@ class VectorEmitter:
         return fields
 
     def _compute(
-        self, job: VectorJob, tile: Tile, source: _Source, target: _Target, b: int, block: _Block, part: int
+        self, job: VectorJob, tile: Tile, source: Source, target: _Target, b: int, block: _Block, part: int
     ) -> None:
         """COMPUTE over a block of groups; `part` is where the job's part of a row begins."""
         first = block.first * self.lanes

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gatewright.hdl.instruction import Memory, Opcode
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.config import ArrayConfig
+from gatewright.targets.array.job import Job, Tile
 from gatewright.targets.array.memory_map import MemoryMap, Place
+from gatewright.targets.array.placement import LayerPlan
+from gatewright.targets.array.tiling import extent
 from gatewright.targets.array.transfers import transfers
 
-__all__ = ["Ring", "Writer"]
+__all__ = ["Ring", "Source", "Writer"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a tile's image is found: `base` of row `y`, byte `x`; rows follow each other."""
+
+    base: int
+    y: int
+    x: int
+    height: int
+    row_bytes: int
 
 
 class Ring:
@@ -50,6 +65,7 @@ class Writer:
         self._table: object = None
         self._set: dict[object, dict[str, int]] = {}
         self.loaded: dict[str, int] = {}  # bytes loaded so far of the values that this layer loads whole
+        self.turn = 0  # which half of a room that tiles use in turn
 
     # Configuration.
 
@@ -83,6 +99,24 @@ class Writer:
         if stop > done:
             self.load(memory, place.after(done), base + done, stop - done)
             self.loaded[value] = stop
+
+    def source(self, job: Job, tile: Tile, plan: LayerPlan) -> Source:
+        """Where a tile finds its image, which is loaded as far as it is not there."""
+        image, part = job.image, extent(job, tile)
+        place = self.memory.get(image.value)
+        if image.value in plan.activation:
+            base = plan.activation[image.value].start
+            if image.value in self.loaded and place is not None:
+                stop = tile.image * image.image_bytes + part.y_stop * image.row_bytes
+                self.load_rest(Memory.ACTIVATION, image.value, base, stop)
+            return Source(base + tile.image * image.image_bytes, 0, 0, image.height, image.row_bytes)
+        assert place is not None, image.value
+        half = plan.stream.size // 2
+        base = plan.stream.start + (half if self.turn and part.size <= half else 0)
+        if part.size:
+            at = place.after(tile.image * image.image_bytes + part.y * image.row_bytes + part.x)
+            self.load(Memory.ACTIVATION, at, base, part.row_bytes, (part.rows, image.row_bytes))
+        return Source(base, part.y, part.x, part.rows, part.row_bytes)
 
     # Constants.
 

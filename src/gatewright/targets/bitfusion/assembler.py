@@ -10,6 +10,8 @@ from gatewright.hdl.instruction import INSTRUCTION_BYTES, InstructionLayout, Mem
 from gatewright.ir.packing import packed_bytes
 from gatewright.targets.array.assembler import Effects, Step
 from gatewright.targets.array.conflicts import Access
+from gatewright.targets.array.job import Level
+from gatewright.targets.array.nest import Nest, image_range, nest_of, reach
 from gatewright.targets.bitfusion.blocks import (
     FILTER_LOOP,
     LAST,
@@ -25,7 +27,7 @@ from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.isa import SIGNED, Op
 from gatewright.targets.bitfusion.packing import chunk_bytes, chunk_steps, lanes_of
 
-__all__ = ["FusionEffects", "FusionStep", "State", "decode_steps", "disassemble", "filter_rows", "inputs_of"]
+__all__ = ["FusionEffects", "FusionStep", "State", "decode_steps", "disassemble", "filter_rows", "inputs_of", "nest"]
 
 State = dict[str, int]
 
@@ -132,20 +134,20 @@ class FusionEffects(Effects):
             yield Access(Memory.TABLE, 0, 256, False)
 
 
+def nest(state: Mapping[str, int], loops: Sequence[int]) -> Nest:
+    """The points that some of the state's loops visit."""
+    return nest_of([Level(state[f"count{loop}"], state[f"dy{loop}"], state[f"dx{loop}"]) for loop in loops])
+
+
 def inputs_of(state: Mapping[str, int]) -> Iterator[Access]:
     """The bounding range of the bytes inside the image that the feed reads."""
     s = state
-    y, x = [s["origin_row"], s["origin_row"]], [s["origin"], s["origin"]]
-    for loop in (*PIXEL_LOOPS, *TAP_LOOPS):
-        for bounds, step in ((y, s[f"dy{loop}"]), (x, s[f"dx{loop}"])):
-            bounds[step > 0] += step * (s[f"count{loop}"] - 1)
-    x[1] += word_bytes(s) - 1 + s["share"] * (s["last_rows"] // s["count0"] - 1)
-    y = [max(y[0], 0), min(y[1], s["height"] - 1)]
-    x = [max(x[0], 0), min(x[1], s["row_bytes"] - 1)]
-    if y[0] <= y[1] and x[0] <= x[1]:
-        base = s["ibuf_base"] if s["ibuf_base"] < 1 << 19 else s["ibuf_base"] - (1 << 20)
-        start, stop = (base + row * s["pitch"] + at for row, at in ((y[0], x[0]), (y[1], x[1])))
-        yield Access(Memory.ACTIVATION, start, stop + 1, False)
+    y, x = reach(nest(s, PIXEL_LOOPS), nest(s, TAP_LOOPS))
+    last = x[1] + word_bytes(s) - 1 + s["share"] * (s["last_rows"] // s["count0"] - 1)
+    place = {"y0": s["origin_row"], "x0": s["origin"], "height": s["height"], "base": s["ibuf_base"]}
+    start, stop = image_range(place, s, y, (x[0], last))
+    if stop > start:
+        yield Access(Memory.ACTIVATION, start, stop, False)
 
 
 def decode_steps(code: bytes) -> list[Step]:

@@ -16,8 +16,8 @@ from gatewright.targets.array.config import settable_bytes
 from gatewright.targets.array.memory_map import MemoryMap, Place
 from gatewright.targets.array.operands import parameter_table
 from gatewright.targets.array.placement import LayerPlan, Span
-from gatewright.targets.array.tiling import Tile, extent, tile_pixels
-from gatewright.targets.array.writer import Ring, Writer
+from gatewright.targets.array.tiling import Tile, tile_pixels
+from gatewright.targets.array.writer import Ring, Source, Writer
 from gatewright.targets.bitfusion.assembler import FusionStep
 from gatewright.targets.bitfusion.bands import Band, band_bias, bands, has_own_bias, whole_band, with_last_apart
 from gatewright.targets.bitfusion.blocks import (
@@ -36,7 +36,6 @@ from gatewright.targets.bitfusion.blocks import (
 from gatewright.targets.bitfusion.config import FusionConfig
 from gatewright.targets.bitfusion.fences import UnderWay
 from gatewright.targets.bitfusion.fields import (
-    Source,
     Target,
     pixel_fields,
     post_fields,
@@ -85,7 +84,6 @@ class FusionEmitter(Writer):
         self._words: list[Fusion] = []
         self._fence: tuple[Step, int] | None = None  # where the last `block-end` is
         self._under_way = UnderWay(self.config)
-        self._turn = 0
 
     def layer(self, index: int, jobs: list[FusionJob], plan: LayerPlan) -> None:
         """Emit a layer; its last instruction records the cycle it completes at stamp `index`."""
@@ -145,7 +143,7 @@ class FusionEmitter(Writer):
     # One tile.
 
     def _tile(self, key: tuple[int, int], job: FusionJob, tile: Tile, plan: LayerPlan, *, split: bool) -> Target:
-        self._turn ^= 1
+        self.turn ^= 1
         size = self.fusion.wbuf_bytes
         room = size // 8 if tile_pixels(job.shape, tile) <= self.fusion.rows else size // 4
         parts = word_blocks(job, room if split else size)
@@ -161,7 +159,7 @@ class FusionEmitter(Writer):
         parameters = self._load_parameters(key, job, blocks[0], pieces)
         if job.shape.tail.table is not None:
             self.load_table(job.shape.tail.table.astype(np.int8).tobytes())
-        source, target = self._source(job, tile, plan), self._target(job, tile, plan)
+        source, target = self.source(job.shape, tile, plan), self._target(job, tile, plan)
         self._change(post_fields(job, tile, target, self.fusion.result_width))
         for number, block in enumerate(blocks):
             for place, part in enumerate(parts):
@@ -189,37 +187,11 @@ class FusionEmitter(Writer):
         flags = [FIRST * (place == 0) | LAST * (place == len(parts) - 1) for place in range(len(parts))]
         return [replace(turn, words=part, flags=flag) for part, flag in zip(parts, flags, strict=True)]
 
-    def _source(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> Source:
-        image, part = job.shape.image, extent(job.shape, tile)
-        place = self.memory.get(image.value)
-        if image.value in plan.activation:
-            base = plan.activation[image.value].start
-            if image.value in self.loaded and place is not None:
-                stop = tile.image * image.image_bytes + part.y_stop * image.row_bytes
-                self.load_rest(Memory.ACTIVATION, image.value, base, stop)
-            return Source(base + tile.image * image.image_bytes, 0, 0, image.height, image.row_bytes)
-        assert place is not None, image.value
-        half = plan.stream.size // 2
-        base = plan.stream.start + (half if self._turn and part.size <= half else 0)
-        if part.size:
-            offset = place.offset + tile.image * image.image_bytes + part.y * image.row_bytes + part.x
-            nest = (part.rows, image.row_bytes)
-            self.load(Memory.ACTIVATION, Place(place.region, offset), base, part.row_bytes, nest)
-        return Source(base, part.y, part.x, part.rows, part.row_bytes)
-
-    def _offset(self, job: FusionJob, tile: Tile) -> int:
-        """Of a tile's first byte in the value it belongs to."""
-        out, shape = job.shape.output, job.shape
-        inner = shape.row_pixels // shape.columns[-1].count
-        return (
-            out.offset + tile.image * out.image_bytes + tile.row * out.row_bytes + tile.column * inner * out.pixel_bytes
-        )
-
     def _place_of(self, value: str, job: FusionJob, tile: Tile) -> Place:
-        return self.memory[value].after(self._offset(job, tile))
+        return self.memory[value].after(job.shape.place(tile))
 
     def _target(self, job: FusionJob, tile: Tile, plan: LayerPlan) -> Target:
-        out, residual, offset = job.shape.output, job.shape.tail.residual, self._offset(job, tile)
+        out, residual, offset = job.shape.output, job.shape.tail.residual, job.shape.place(tile)
         following, output = plan.activation.get(out.value), plan.output.get(out.value)
         if following is None and output is None:
             return self._stage(job, tile, plan.stage)
@@ -240,9 +212,9 @@ class FusionEmitter(Writer):
         residual = job.shape.tail.residual
         size = -(-tile_output(job, tile) // _LINE) * _LINE
         half = room.size // 2 // _LINE * _LINE
-        base = room.start + (half if self._turn and size * job.shape.output_share <= half else 0)
+        base = room.start + (half if self.turn and size * job.shape.output_share <= half else 0)
         if residual:
-            place = self.memory[residual].after(job.shape.at_residual(self._offset(job, tile)))
+            place = self.memory[residual].after(job.shape.at_residual(job.shape.place(tile)))
             self._move_tile(Opcode.LOAD, job, tile, place, base + size, job.shape.at_residual)
         return Target(None, base, base + size, job.filter_bytes, row_pixels(job, tile) * job.filter_bytes)
 

@@ -8,24 +8,14 @@ from gatewright.ir.packing import packed_bytes
 from gatewright.targets.array.isa import ROUNDING_CODES
 from gatewright.targets.array.job import Level
 from gatewright.targets.array.tiling import Tile
+from gatewright.targets.array.writer import Source
 from gatewright.targets.bitfusion.blocks import PIXEL_LOOPS, TAP_LOOPS
 from gatewright.targets.bitfusion.isa import SIGNED
 from gatewright.targets.bitfusion.job import FusionJob
 from gatewright.targets.bitfusion.slots import arranged
 from gatewright.targets.bitfusion.tiling import WordBlock
 
-__all__ = ["Source", "Target", "pixel_fields", "post_fields", "result_fields", "row_pixels", "tap_fields"]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the feed finds a tile's image: `base` of row `y`, byte `x`."""
-
-    base: int
-    y: int
-    x: int
-    height: int
-    row_bytes: int
+__all__ = ["Target", "pixel_fields", "post_fields", "result_fields", "row_pixels", "tap_fields"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +31,7 @@ class Target:
 
 def row_pixels(job: FusionJob, tile: Tile) -> int:
     """Pixels that a row of a tile writes."""
-    return tile.columns * job.shape.row_pixels // job.shape.columns[-1].count
+    return tile.columns * job.shape.column_pixels
 
 
 def pixel_fields(job: FusionJob, tile: Tile) -> dict[str, int]:

@@ -13,7 +13,7 @@ from gatewright.ir.packing import group_of, pack, packed_bytes, unpack
 from gatewright.program import Program
 from gatewright.targets.array.assembler import Step
 from gatewright.targets.array.isa import ROUNDING_CODES, parameter_dtype
-from gatewright.targets.bitfusion.assembler import decode_steps, filter_rows, tap_words, word_bytes, word_weights
+from gatewright.targets.bitfusion.assembler import decode_steps, filter_rows, nest, tap_words, word_bytes, word_weights
 from gatewright.targets.bitfusion.blocks import (
     FILTER_LOOP,
     FIRST,
@@ -83,18 +83,10 @@ class Machine:
 
     # The array.
 
-    def _nest(self, loops: Sequence[int], y: int, x: int) -> np.ndarray:
-        """Points (row, byte) of a nest of loops, innermost first, [points, 2]."""
-        points = np.array([[y, x]], np.int64)
-        for loop in loops:
-            step = np.array([self.state[f"dy{loop}"], self.state[f"dx{loop}"]])
-            points = (points[None] + np.arange(self.state[f"count{loop}"])[:, None, None] * step).reshape(-1, 2)
-        return points
-
     def _pixels(self) -> np.ndarray:
         """Points of the pixels, [pixels, 2]; with `share`, the loops have the first ones of each tile."""
         s = self.state
-        points = self._nest(PIXEL_LOOPS, s["origin_row"], s["origin"])
+        points = nest(s, PIXEL_LOOPS).points(s["origin_row"], s["origin"])
         if not s["share"]:
             return points
         lines, each = s["count0"], s["rows"] // s["count0"]  # rows of the image, pixels of a tile in each
@@ -106,7 +98,7 @@ class Machine:
     def _compute(self, flags: int) -> None:
         s = self.state
         pixels = self._pixels()
-        taps = self._nest(TAP_LOOPS, 0, 0)
+        taps = nest(s, TAP_LOOPS).points()
         weights = self._weights(len(pixels))
         step = 1 if s["split"] else max(1, _GATHER_LIMIT // weights.shape[1])
         parts = [

@@ -49,8 +49,7 @@ class WordBlock:
 
 def tile_output(job: FusionJob, tile: Tile) -> int:
     """Bytes that a tile writes, densely packed."""
-    inner = job.shape.row_pixels // job.shape.columns[-1].count
-    return tile.rows * tile.columns * inner * job.filter_bytes
+    return tile.rows * tile.columns * job.shape.column_pixels * job.filter_bytes
 
 
 def least_room(job: FusionJob) -> tuple[int, int]:
