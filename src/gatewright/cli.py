@@ -26,7 +26,7 @@ from gatewright.compile import compile as compile_model
 from gatewright.emit import emit, load_build, read_report, write_report
 from gatewright.engines import DEFAULT_MEMORY, Engine, RunOptions
 from gatewright.engines import run as run_build
-from gatewright.errors import ConfigError, DataError, GatewrightError, reason
+from gatewright.errors import ConfigError, DataError, GatewrightError, file_reason
 from gatewright.frontends.models import read_model
 from gatewright.inputs import read_inputs
 from gatewright.price import cycle_price
@@ -266,8 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GatewrightError as error:
         _fail(str(error), error.exit_status)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(place + reason(error), GatewrightError.exit_status)
+        _fail(file_reason(error), GatewrightError.exit_status)
     except Exception as error:
         if os.environ.get("GATEWRIGHT_TRACEBACK"):
             raise

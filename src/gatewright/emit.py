@@ -14,7 +14,7 @@ from typing import Any
 
 from gatewright import ir
 from gatewright.build import Build
-from gatewright.errors import GatewrightError, ProgramError, reason
+from gatewright.errors import GatewrightError, ProgramError, file_reason, reason
 from gatewright.host.export import c_header, c_program, registers_of
 from gatewright.ipxact import IpCore, write_ipxact
 from gatewright.program import Program
@@ -67,7 +67,7 @@ def load_build(folder: Path | str) -> Build:
         graph = ir.load(folder)
         verilog = "".join(path.read_text() for path in sorted((folder / "rtl").glob("*.v")))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ProgramError(f"Cannot read the build folder {folder}: {error}") from None
+        raise ProgramError(f"Cannot read the build folder {folder}: {file_reason(error)}") from None
     return Build.of(graph, program, emitted=verilog)
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "ModelError",
     "ProgramError",
     "ToolError",
+    "file_reason",
     "reason",
 ]
 
@@ -54,3 +55,9 @@ class ToolError(GatewrightError):
 def reason(error: Exception) -> str:
     """What an error says, without the number and the path that the operating system's have."""
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def file_reason(error: Exception) -> str:
+    """`reason`, behind the path of the file that the operating system's errors name."""
+    path = getattr(error, "filename", None)
+    return f"{path}: {reason(error)}" if path else reason(error)

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from gatewright.errors import DataError, ProgramError
+from gatewright.errors import DataError, ProgramError, file_reason
 from gatewright.ir import Port, TensorType
 from gatewright.ir.packing import pack, packed_bytes, unpack
 
@@ -271,7 +271,7 @@ class Program:
             description = json.loads(path.read_text())
             image = (path.parent / "program.bin").read_bytes()
         except (OSError, ValueError) as error:
-            raise ProgramError(f"Cannot read the program in {folder}: {error}") from None
+            raise ProgramError(f"Cannot read the program in {folder}: {file_reason(error)}") from None
         if not isinstance(description, dict) or description.get("format") != FORMAT:
             raise ProgramError(f"{path} must be a {FORMAT!r} file")
         if description["version"] != FORMAT_VERSION:

@@ -78,9 +78,9 @@ def test_a_run_on_a_board(board, capsys):
     [
         (("--registers", "nowhere"), "must be given as FILE@ADDRESS, not 'nowhere'"),
         (("--registers", "nowhere@here"), "must be given as FILE@ADDRESS, not 'nowhere@here'"),
-        (("--registers", "nowhere@0"), "No such file"),
+        (("--registers", "nowhere@0"), "error: nowhere: no such file"),
         (("-o", "second.npy"), "1 output files must be named, not 2"),
-        (("-i", "nowhere.npy"), "No such file"),
+        (("-i", "nowhere.npy"), "error: nowhere.npy: no such file"),
     ],
 )
 def test_what_can_be_wrong(board, capsys, change, message):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.errors import DataError, GatewrightError
+from gatewright.errors import DataError, GatewrightError, file_reason
 from gatewright.host.driver import Driver, memory_size
 from gatewright.host.mmap_bus import MmapBus, Window
 from gatewright.host.registers import Registers
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except (GatewrightError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {file_reason(error)}", file=sys.stderr)
         return getattr(error, "exit_status", GatewrightError.exit_status)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from gatewright.errors import ProgramError
+from gatewright.errors import ProgramError, reason
 
 __all__ = ["Registers"]
 
@@ -53,4 +53,4 @@ class Registers:
             values["errors"] = {int(code): text for code, text in values["errors"].items()}
             return cls(**{**values, "queues": tuple(values["queues"])})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ProgramError(f"Cannot read the register table {path}: {error}") from None
+            raise ProgramError(f"Cannot read the register table {path}: {reason(error)}") from None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gatewright.errors import ConfigError
+from gatewright.errors import ConfigError, reason
 from gatewright.quantize.options import parse_bits
 
 __all__ = ["read_widths"]
@@ -29,7 +29,7 @@ def _read_table(path: Path) -> dict[str, tuple[int, int]]:
     try:
         table = tomllib.loads(path.read_text()).get(_TABLE)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} must be LAYER=a8w4 or a TOML file: {error}") from None
+        raise ConfigError(f"{path} must be LAYER=a8w4 or a TOML file: {reason(error)}") from None
     if not isinstance(table, dict) or not table:
         raise ConfigError(f'{path} must have a table [{_TABLE}] such as: conv1 = "a8w4"')
     return {layer: _widths(path, layer, value) for layer, value in table.items()}

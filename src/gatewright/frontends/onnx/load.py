@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from gatewright.errors import ModelError
+from gatewright.errors import ModelError, reason
 
 __all__ = ["is_quantised", "load_model"]
 
@@ -41,7 +41,7 @@ def load_model(path: str | PathLike[str]) -> onnx.ModelProto:
     except DecodeError as error:
         raise ModelError(f"{path}: is not an ONNX model, or is cut short") from error
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise ModelError(f"{path}: external data cannot be read: {error}") from error
+        raise ModelError(f"{path}: external data cannot be read: {reason(error)}") from error
     if not model.graph.node or not model.graph.output:
         raise ModelError(f"{path}: is not an ONNX model: it has no nodes or no outputs")
     return model
